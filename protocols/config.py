@@ -1,0 +1,89 @@
+"""Configuration files of agents and witnesses (TOML), as strict models. Reading them is `host.files`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from protocols.ids import Name, SignalName, SiteId
+from protocols.messages.base import Part
+
+PathText = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class BrokerConfig(Part):
+    """Where the MQTT 3.1.1 broker is."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class ProcessDriverConfig(Part):
+    """Driver `process`: the workload that the agent supervises.
+
+    Attributes:
+        argv: The workload's command, no shell.
+        environment: Variables added to its environment.
+        checkpoint: The file it checkpoints to, whose digest a shutdown reports.
+        cgroup: Use a cgroup v2 of its own where one may be made (`auto`), or never.
+    """
+
+    kind: Literal["process"] = "process"
+    argv: Annotated[tuple[str, ...], Field(min_length=1, max_length=256)]
+    environment: dict[str, str] = Field(default_factory=dict)
+    checkpoint: PathText | None = None
+    cgroup: Literal["auto", "never"] = "auto"
+
+
+class AgentConfig(Part):
+    """An agent: one site, one key, one driver. Relative paths are from the file's own folder.
+
+    Attributes:
+        veto: While this file exists, the site's operator refuses every order.
+        lie: Only for demos and tests: report a halt without making one.
+    """
+
+    site: SiteId
+    broker: BrokerConfig
+    root: PathText
+    policy: PathText
+    record: PathText
+    key: PathText
+    state: PathText
+    veto: PathText
+    driver: ProcessDriverConfig
+    lie: bool = False
+
+
+class ProcessProbeConfig(Part):
+    """Probe `process`: which processes are the site's work, by a rule of the witness's own.
+
+    Exactly one of the three is given.
+
+    Attributes:
+        environ: `NAME=value` that every process of the workload inherits.
+        user: The name of the user that the work runs as.
+        cgroup: A cgroup v2 folder below the mount point, read with all that is in it.
+    """
+
+    kind: Literal["process"] = "process"
+    environ: Annotated[str, Field(pattern=r"^[A-Z_]+=[^=\x00]+$")] | None = None
+    user: str | None = None
+    cgroup: PathText | None = None
+
+
+class WitnessConfig(Part):
+    """A witness: one site, one key, one probe, never shared with the agent."""
+
+    site: SiteId
+    name: Name
+    broker: BrokerConfig
+    root: PathText
+    policy: PathText
+    record: PathText
+    key: PathText
+    state: PathText
+    probe: ProcessProbeConfig
+    cpu_signal: SignalName = "cpu_time_us"
+    processes_signal: SignalName = "live_processes"

@@ -1,0 +1,221 @@
+"""What people and the orchestrator say to sites: warrant, order, release, abort, lever, and asks."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from protocols.controls import ControlParams
+from protocols.ids import Digest, DrillId, Int63, KeyId, Name, Nonce, Seconds, SiteId, Text, UtcTime
+from protocols.limits import AUDIENCE_MAX_SITES, STEPS_MAX
+from protocols.messages.base import Message, Part
+
+StepNumber = Annotated[int, Field(ge=0, lt=STEPS_MAX)]
+UseNumber = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class NamedSites(Part):
+    """An audience that names its sites one by one."""
+
+    sites: Annotated[tuple[SiteId, ...], Field(min_length=1, max_length=AUDIENCE_MAX_SITES)]
+
+
+class AttributeMatch(Part):
+    """One attribute and the values of it that are accepted."""
+
+    name: Name
+    values: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64)]
+
+
+class SelectedSites(Part):
+    """An audience by attributes, all of which must hold, against one fleet index version."""
+
+    index_version: Annotated[int, Field(ge=1, le=2**53)]
+    match: Annotated[tuple[AttributeMatch, ...], Field(min_length=1, max_length=16)]
+
+
+class Step(Part):
+    """One control applied to the audience, with every parameter that matters.
+
+    Attributes:
+        name: How people call the step.
+        params: The control and its parameters.
+        hold_s: How long a site stays halted, from its acceptance of the order.
+        response_limit_s: By when, after the order, it must be halted (IEC 61511 response time).
+        dwell_s: How long quiet must last, on all witnesses of the quorum at once.
+        restore_limit_s: By when, after the release, it must be back in steady state.
+        quorum: How many distinct witness owners must agree.
+        max_gap_s: The widest bracket gap between two readings that evidence may bridge.
+    """
+
+    name: Name
+    params: ControlParams
+    hold_s: Seconds
+    response_limit_s: Seconds
+    dwell_s: Seconds
+    restore_limit_s: Seconds
+    quorum: Annotated[int, Field(ge=1, le=16)]
+    max_gap_s: Seconds
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Step:
+        if self.hold_s < self.response_limit_s + self.dwell_s:
+            raise ValueError("hold_s must be at least response_limit_s + dwell_s")
+        if self.max_gap_s > self.dwell_s:
+            raise ValueError("max_gap_s must not exceed dwell_s")
+        return self
+
+
+class Warrant(Message):
+    """A plan as approved: everything an order may ever cause is in here.
+
+    Attributes:
+        plan: The plan's name.
+        nonce: Makes two approvals of one plan two warrants.
+        challenge_s: Time between two challenges.
+        uses: How many drills it covers, numbered from 1.
+        min_between_uses_s: Least time at a site between the end of one use and the next.
+        max_total_held_s: Longest time it may hold any one site, over all uses.
+        dispatchers: Ids of the keys that may issue orders under it.
+    """
+
+    KIND: ClassVar[str] = "warrant"
+    version: Literal[1] = 1
+    fleet: Digest
+    plan: Name
+    title: Text
+    nonce: Nonce
+    issued_at: UtcTime
+    not_before: UtcTime
+    not_after: UtcTime
+    audience: NamedSites | SelectedSites
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_MAX)]
+    challenge_s: Seconds
+    uses: UseNumber
+    min_between_uses_s: Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)]
+    max_total_held_s: Seconds
+    dispatchers: Annotated[tuple[KeyId, ...], Field(min_length=1, max_length=16)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Warrant:
+        if self.not_before >= self.not_after:
+            raise ValueError("not_before must be before not_after")
+        return self
+
+
+class Standing(Part):
+    """Reserved: a timekeeper's statement of freshness and revocations, stapled to an order."""
+
+    envelope: Annotated[str, Field(max_length=16_384)]
+
+
+class Order(Message):
+    """The order itself. It can choose nothing that the warrant did not.
+
+    Attributes:
+        status: In CAP's terms; agents obey `exercise` and refuse every other word.
+        standing: Reserved; version 1 agents ignore nothing, so it must be null.
+    """
+
+    KIND: ClassVar[str] = "order"
+    version: Literal[1] = 1
+    fleet: Digest
+    warrant: Digest
+    use: UseNumber
+    step: StepNumber
+    drill: DrillId
+    nonce: Nonce
+    issued_at: UtcTime
+    expires_at: UtcTime
+    status: Name
+    standing: Standing | None = None
+
+
+class Challenge(Message):
+    """A broadcast nonce that brackets readings in time and has them cosign the journal.
+
+    Attributes:
+        seq: Counts the drill's challenges from 1.
+        journal_seq: Sequence number of the journal's last record when this was issued.
+        journal_head: That record's digest.
+        final: Whether the drill is ending: a witness answers with a reading and its closing.
+    """
+
+    KIND: ClassVar[str] = "challenge"
+    version: Literal[1] = 1
+    fleet: Digest
+    drill: DrillId
+    seq: Int63
+    nonce: Nonce
+    issued_at: UtcTime
+    journal_seq: Int63
+    journal_head: Digest
+    final: bool
+
+
+class Recall(Message):
+    """Asks one witness to send again what the orchestrator misses, from `first` to `last`."""
+
+    KIND: ClassVar[str] = "recall"
+    version: Literal[1] = 1
+    fleet: Digest
+    drill: DrillId
+    site: SiteId
+    witness: Name
+    first: Int63
+    last: Int63
+    nonce: Nonce
+
+
+class Release(Message):
+    """Ends one step's hold. A tombstone at every agent, also when it overtakes its order."""
+
+    KIND: ClassVar[str] = "release"
+    version: Literal[1] = 1
+    fleet: Digest
+    warrant: Digest
+    use: UseNumber
+    step: StepNumber
+    drill: DrillId
+    nonce: Nonce
+    issued_at: UtcTime
+
+
+class Abort(Message):
+    """Ends a whole use of a warrant, now and for good. Any single approver may sign it."""
+
+    KIND: ClassVar[str] = "abort"
+    version: Literal[1] = 1
+    fleet: Digest
+    warrant: Digest
+    use: UseNumber
+    nonce: Nonce
+    issued_at: UtcTime
+    reason: Text
+
+
+class Lever(Message):
+    """The safety lever: engaged, nothing starts and everything is restored.
+
+    Attributes:
+        site: The one site it is for, or null for the whole fleet.
+        engaged: True to engage (any single approver, or the site's operator for that site).
+        disengages: The digest of the engagement that a disengage lifts (takes a threshold).
+    """
+
+    KIND: ClassVar[str] = "lever"
+    version: Literal[1] = 1
+    fleet: Digest
+    site: SiteId | None
+    engaged: bool
+    disengages: Digest | None
+    nonce: Nonce
+    issued_at: UtcTime
+    reason: Text
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Lever:
+        if self.engaged != (self.disengages is None):
+            raise ValueError("exactly a disengage quotes the engagement it lifts")
+        return self

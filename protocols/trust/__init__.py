@@ -1,0 +1,46 @@
+"""The trust rules, all of them, pure: documents (`fleet`), warrants and orders (`orders`), stops (`stops`).
+
+Nothing outside this package decides whether something is authorised. Times are arguments; every
+refusal is a `TrustError` with a stable `Reason`.
+"""
+
+from protocols.trust.fleet import FleetTrust, SiteTrust, TrustedRoot, check_roles, open_document, open_roots
+from protocols.trust.orders import (
+    Accepted,
+    Admission,
+    HeldOrder,
+    Refused,
+    Repeat,
+    SiteMemory,
+    admit_order,
+    audience_of,
+    check_audience,
+    check_warrant,
+    owners_required,
+)
+from protocols.trust.stops import check_abort, check_challenge, check_lever, check_recall, check_release
+
+__all__ = [
+    "Accepted",
+    "Admission",
+    "FleetTrust",
+    "HeldOrder",
+    "Refused",
+    "Repeat",
+    "SiteMemory",
+    "SiteTrust",
+    "TrustedRoot",
+    "admit_order",
+    "audience_of",
+    "check_abort",
+    "check_audience",
+    "check_challenge",
+    "check_lever",
+    "check_recall",
+    "check_release",
+    "check_roles",
+    "check_warrant",
+    "open_document",
+    "open_roots",
+    "owners_required",
+]

@@ -1,0 +1,312 @@
+"""Trust in warrants and orders: what an agent may act upon, decided at the edge.
+
+`admit_order` is the one gate. It checks from the outside in (who signed, what was approved, for
+whom, when, how often) and answers with exactly one reason when it refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from protocols.controls import CATALOGUE, Control, control_of
+from protocols.envelope import Envelope, open_envelope
+from protocols.errors import EnvelopeError, MessageError, TrustError
+from protocols.ids import parse_utc, seconds_to_ns
+from protocols.limits import ORDER_LIFETIME_MAX_S, TOMBSTONES_MAX
+from protocols.messages import FleetIndex, NamedSites, Order, Policy, SelectedSites, SiteRecord, Step, Warrant
+from protocols.reasons import TEXT, Reason
+from protocols.trust.fleet import KeySet, SiteTrust
+
+OrderKey = tuple[str, int, int]
+"""Warrant digest, use, step: an order is obeyed once for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOrder:
+    """An order that this site accepted at some time.
+
+    Attributes:
+        digest: Digest of the order's payload.
+        accepted_ns: The site's wall time at acceptance, nanoseconds.
+        ends_ns: When its hold ends or ended, nanoseconds of wall time.
+        live: Whether it still holds the site.
+    """
+
+    digest: str
+    accepted_ns: int
+    ends_ns: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteMemory:
+    """What a site remembers across restarts, as far as authority depends on it.
+
+    Attributes:
+        high_water_ns: The largest wall time that it ever wrote down.
+        orders: Every order it accepted.
+        released: Tombstones of steps.
+        aborted: Tombstones of whole uses.
+        engaged: Digests of the lever engagements in force.
+        veto: Whether the operator's local veto is set.
+    """
+
+    high_water_ns: int = 0
+    orders: Mapping[OrderKey, HeldOrder] = field(default_factory=dict)
+    released: frozenset[OrderKey] = frozenset()
+    aborted: frozenset[tuple[str, int]] = frozenset()
+    engaged: frozenset[str] = frozenset()
+    veto: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The order may be acted upon, after it was journalled."""
+
+    order: Order
+    digest: str
+    warrant: Warrant
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The very order that was accepted before: answer with the same receipts, do nothing."""
+
+    order: Order
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Do nothing, and say why.
+
+    Attributes:
+        order: The order as far as its signature let it be read, else None.
+        digest: Digest of the payload that was refused.
+    """
+
+    reason: Reason
+    detail: str
+    order: Order | None
+    digest: str
+
+
+Admission = Accepted | Repeat | Refused
+
+
+def owners_required(policy: Policy, warrant: Warrant) -> int:
+    """Return how many distinct owners the harshest control of `warrant` takes."""
+    stated = {entry.control: entry.owners for entry in policy.thresholds}
+
+    def needed(control: Control) -> int:
+        return stated.get(control, CATALOGUE[control].default_threshold)
+
+    return max(needed(control_of(step.params)) for step in warrant.steps)
+
+
+def check_warrant(envelope: Envelope, policy: Policy, approvers: KeySet, fleet: str) -> tuple[Warrant, frozenset[str]]:
+    """Check that enough distinct owners approved a warrant.
+
+    Returns:
+        The warrant and the owners who approved it.
+
+    Raises:
+        TrustError: Wrong type, wrong fleet, a bad signature, or under the threshold.
+        MessageError: The payload is no warrant.
+    """
+    warrant, signed_by = open_envelope(envelope, Warrant, approvers.keys)
+    if warrant.fleet != fleet:
+        raise TrustError(Reason.WRONG_FLEET, TEXT[Reason.WRONG_FLEET], where="warrant")
+    owners = approvers.owners_of(signed_by)
+    required = owners_required(policy, warrant)
+    if len(owners) < required:
+        raise TrustError(
+            Reason.UNDER_THRESHOLD,
+            f"approved by {len(owners)} of the {required} distinct owners it takes",
+            where="warrant",
+            remedy="have another owner approve it",
+        )
+    return warrant, owners
+
+
+def check_audience(warrant: Warrant, record: SiteRecord) -> None:
+    """Check that a site is in a warrant's audience, by its own record.
+
+    A selector is bound to a fleet index version: a record that appeared later does not match it,
+    so re-tagging a site never widens what was approved.
+
+    Raises:
+        TrustError: `not_in_audience` or `retagged_since`.
+    """
+    match warrant.audience:
+        case NamedSites(sites=sites):
+            if record.site not in sites:
+                raise TrustError(Reason.NOT_IN_AUDIENCE, TEXT[Reason.NOT_IN_AUDIENCE])
+        case SelectedSites(index_version=index_version, match=wanted):
+            tags = {attribute.name: attribute.value for attribute in record.attributes}
+            if not all(tags.get(criterion.name) in criterion.values for criterion in wanted):
+                raise TrustError(Reason.NOT_IN_AUDIENCE, TEXT[Reason.NOT_IN_AUDIENCE])
+            if record.index_version > index_version:
+                raise TrustError(Reason.RETAGGED_SINCE, TEXT[Reason.RETAGGED_SINCE])
+        case _:
+            assert_never(warrant.audience)
+
+
+def audience_of(warrant: Warrant, index: FleetIndex, records: Mapping[str, SiteRecord]) -> tuple[str, ...]:
+    """Return the sites of the fleet index that a warrant's audience matches, sorted.
+
+    Raises:
+        TrustError: It names a site that the fleet index does not list, was approved against an
+            index newer than the one held, or matches no site.
+    """
+    match warrant.audience:
+        case NamedSites(sites=sites):
+            unknown = sorted(set(sites) - set(records))
+            if unknown:
+                raise TrustError(Reason.NOT_IN_AUDIENCE, f"the fleet has no site {unknown[0]}", where="audience")
+        case SelectedSites(index_version=index_version):
+            if index_version > index.index_version:
+                raise TrustError(
+                    Reason.NOT_NEWER,
+                    f"approved against fleet index {index_version}, but {index.index_version} is held",
+                    where="audience",
+                )
+        case _:
+            assert_never(warrant.audience)
+    matched = []
+    for site, record in sorted(records.items()):
+        try:
+            check_audience(warrant, record)
+        except TrustError:
+            continue
+        matched.append(site)
+    if not matched:
+        raise TrustError(Reason.NOT_IN_AUDIENCE, "no site of the fleet matches it", where="audience")
+    return tuple(matched)
+
+
+def admit_order(
+    order_envelope: Envelope, warrant_envelope: Envelope, trust: SiteTrust, memory: SiteMemory, *, now_ns: int
+) -> Admission:
+    """Decide on an order that arrived with its warrant.
+
+    Args:
+        order_envelope: The order, not yet verified.
+        warrant_envelope: The warrant that came with it, not yet verified.
+        trust: The documents that the site holds.
+        memory: What the site remembers.
+        now_ns: The site's wall clock. What counts as now is the largest of it, the site's
+            high-water mark and the newest threshold-signed issue time, so a clock set back
+            revives nothing.
+    """
+    digest = order_envelope.digest
+    order: Order | None = None
+    try:
+        order, signed_by = open_envelope(order_envelope, Order, trust.dispatchers.keys)
+        _check_form(order, trust)
+        warrant = _check_authority(order, signed_by, warrant_envelope, trust)
+        step = _check_scope(order, warrant, trust.record)
+        key = (order.warrant, order.use, order.step)
+        now = max(
+            now_ns, memory.high_water_ns, *(parse_utc(held.issued_at) for held in (trust.policy, trust.record, warrant))
+        )
+        known = memory.orders.get(key)
+        if known is not None and known.digest == digest and known.live:
+            return Repeat(order, digest)
+        if known is not None and known.digest != digest:
+            raise _refusal(Reason.EQUIVOCATION)
+        _check_tombstones(key, memory)
+        if known is not None:
+            return Repeat(order, digest) if now < parse_utc(order.expires_at) else _replayed(order, digest)
+        _check_times(order, warrant, now, seconds_to_ns(trust.policy.max_clock_skew_s))
+        _check_memory(order, warrant, step, trust.record, memory, now)
+    except (TrustError, MessageError, EnvelopeError) as error:
+        reason = Reason(error.reason) if isinstance(error, TrustError) else Reason.MALFORMED
+        return Refused(reason, error.what, order, digest)
+    return Accepted(order, digest, warrant, step)
+
+
+def _replayed(order: Order, digest: str) -> Refused:
+    return Refused(Reason.REPLAYED, TEXT[Reason.REPLAYED], order, digest)
+
+
+def _refusal(reason: Reason, detail: str = "") -> TrustError:
+    return TrustError(reason, detail or TEXT[reason])
+
+
+def _check_form(order: Order, trust: SiteTrust) -> None:
+    if order.fleet != trust.fleet:
+        raise _refusal(Reason.WRONG_FLEET)
+    if order.status != "exercise":
+        raise _refusal(Reason.NOT_AN_EXERCISE, f"status is {order.status}, haltdrill obeys exercises only")
+    if order.standing is not None:
+        raise _refusal(Reason.MALFORMED, "version 1 defines no standing statement")
+    lifetime_ns = parse_utc(order.expires_at) - parse_utc(order.issued_at)
+    if not 0 < lifetime_ns <= seconds_to_ns(ORDER_LIFETIME_MAX_S):
+        raise _refusal(Reason.LIFETIME_TOO_LONG, f"an order lives {ORDER_LIFETIME_MAX_S} s at most")
+
+
+def _check_authority(order: Order, signed_by: frozenset[str], warrant_envelope: Envelope, trust: SiteTrust) -> Warrant:
+    if warrant_envelope.digest != order.warrant:
+        raise _refusal(Reason.WARRANT_MISMATCH)
+    warrant, _ = check_warrant(warrant_envelope, trust.policy, trust.approvers, trust.fleet)
+    if not signed_by & set(warrant.dispatchers):
+        raise _refusal(Reason.DISPATCHER_NOT_NAMED)
+    return warrant
+
+
+def _check_scope(order: Order, warrant: Warrant, record: SiteRecord) -> Step:
+    check_audience(warrant, record)
+    if order.step >= len(warrant.steps):
+        raise _refusal(Reason.NO_SUCH_STEP, f"the warrant has {len(warrant.steps)} steps")
+    if order.use > warrant.uses:
+        raise _refusal(Reason.NO_SUCH_USE, f"the warrant allows {warrant.uses} uses")
+    step = warrant.steps[order.step]
+    control = control_of(step.params)
+    if control not in record.controls:
+        raise _refusal(Reason.CONTROL_NOT_SUPPORTED, f"this site does not do {control}")
+    if CATALOGUE[control].mock_only and not record.mock:
+        raise _refusal(Reason.NOT_A_MOCK)
+    if step.hold_s > record.max_hold_s:
+        raise _refusal(Reason.SITE_LIMIT, f"a hold of {step.hold_s:g} s is over this site's {record.max_hold_s:g} s")
+    return step
+
+
+def _check_times(order: Order, warrant: Warrant, now_ns: int, skew_ns: int) -> None:
+    if parse_utc(order.issued_at) > now_ns + skew_ns:
+        raise _refusal(Reason.NOT_YET_VALID, f"issued at {order.issued_at}")
+    if now_ns >= parse_utc(order.expires_at):
+        raise _refusal(Reason.EXPIRED, f"expired at {order.expires_at}")
+    if not parse_utc(warrant.not_before) <= now_ns < parse_utc(warrant.not_after):
+        raise _refusal(Reason.OUTSIDE_WINDOW, f"the window is {warrant.not_before} to {warrant.not_after}")
+
+
+def _check_tombstones(key: OrderKey, memory: SiteMemory) -> None:
+    if key[:2] in memory.aborted:
+        raise _refusal(Reason.ABORTED)
+    if key in memory.released:
+        raise _refusal(Reason.RELEASED)
+
+
+def _check_memory(
+    order: Order, warrant: Warrant, step: Step, record: SiteRecord, memory: SiteMemory, now_ns: int
+) -> None:
+    if memory.engaged:
+        raise _refusal(Reason.LEVER)
+    if memory.veto:
+        raise _refusal(Reason.VETO)
+    if any(held.live for held in memory.orders.values()):
+        raise _refusal(Reason.BUSY)
+    if len(memory.orders) + len(memory.released) + len(memory.aborted) >= TOMBSTONES_MAX:
+        raise _refusal(Reason.MEMORY_FULL)
+    under_warrant = {key: held for key, held in memory.orders.items() if key[0] == order.warrant}
+    earlier_ends = [held.ends_ns for key, held in under_warrant.items() if key[1] != order.use]
+    if earlier_ends and now_ns < max(earlier_ends) + seconds_to_ns(warrant.min_between_uses_s):
+        raise _refusal(Reason.TOO_SOON, f"uses must be {warrant.min_between_uses_s:g} s apart")
+    held_ns = sum(max(0, held.ends_ns - held.accepted_ns) for held in under_warrant.values())
+    allowed_s = min(warrant.max_total_held_s, record.max_total_held_s)
+    if held_ns + seconds_to_ns(step.hold_s) > seconds_to_ns(allowed_s):
+        raise _refusal(Reason.TOTAL_HELD, f"the warrant may hold a site {allowed_s:g} s in all")
