@@ -68,7 +68,7 @@ class Topics:
         """Where the agent (`agent`) or a witness (its name) of `site` says that it is there."""
         return f"{self.base}/sites/{site}/presence/{who}"
 
-    def agent_filters(self, site: str) -> tuple[str, ...]:
+    def agent_filters(self, site: str) -> tuple[str, ...]:  # noqa: ARG002 - the same shape as a witness's
         """What the agent of `site` subscribes to."""
         return (self.orders, self.stops)
 
@@ -78,5 +78,9 @@ class Topics:
 
     def orchestrator_filters(self) -> tuple[str, ...]:
         """What the orchestrator subscribes to."""
-        return (f"{self.base}/sites/+/agent", f"{self.base}/sites/+/witness/+",
-                f"{self.base}/sites/+/presence/+", self.stops)
+        return (
+            f"{self.base}/sites/+/agent",
+            f"{self.base}/sites/+/witness/+",
+            f"{self.base}/sites/+/presence/+",
+            self.stops,
+        )

@@ -1,0 +1,132 @@
+"""Logs: JSON lines with stable event names, a readable rendering on a terminal, and no secrets.
+
+An event is a dotted name that never changes (`order.issued`); everything else is a field. Every
+line has `timestamp` (RFC 3339, UTC, nanoseconds), `level`, `event` and `program`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from protocols.clock import Clock
+from protocols.errors import ConfigError
+from protocols.host.clock import SystemClock
+from protocols.ids import format_utc
+
+__all__ = ["FilteringBoundLogger", "configure", "get_logger", "redact"]
+
+REDACTED = "[redacted]"
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_SECRET_NAME = re.compile(
+    r"(?i)(^|[_.-])(key|keys|private|secret|passphrase|password|passwd|token|pem)$|private|secret"
+)
+_PUBLIC_NAME = re.compile(r"(?i)public")
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_MAX_DEPTH = 8
+
+
+def configure(
+    program: str,
+    *,
+    path: Path | None = None,
+    level: str = "info",
+    json: bool | None = None,
+    clock: Clock | None = None,
+) -> None:
+    """Set up logging for this process, once, at its start.
+
+    Args:
+        program: What the process is, such as `agent`; a field of every line.
+        path: A file to append to instead of writing to stderr.
+        level: The least level that is written: debug, info, warning, error or critical.
+        json: JSON lines (true), a rendering for people (false), or whichever fits the output.
+        clock: Where the timestamps come from; the system's clock if not given.
+
+    Raises:
+        ConfigError: There is no such level, or the file cannot be opened.
+    """
+    if level not in _LEVELS:
+        raise ConfigError(f"there is no log level {level!r}", remedy=f"one of {', '.join(_LEVELS)}")
+    stream = sys.stderr if path is None else _open(path)
+    as_json = json if json is not None else not stream.isatty()
+    structlog.configure(
+        processors=[
+            _stamp(program, clock or SystemClock()),
+            structlog.processors.add_log_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            redact,
+            *_rendering(as_json=as_json, colors=stream.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(**fields: object) -> FilteringBoundLogger:
+    """Return a logger that adds `fields` to every line."""
+    return cast("FilteringBoundLogger", structlog.get_logger(**fields))
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise ConfigError(f"the log cannot be opened: {error.strerror}", where=str(path)) from error
+
+
+def _stamp(program: str, clock: Clock) -> Processor:
+    def stamp(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        fields["timestamp"] = format_utc(clock.wall_ns())
+        fields["program"] = program
+        return fields
+
+    return stamp
+
+
+def _rendering(*, as_json: bool, colors: bool) -> list[Processor]:
+    if as_json:
+        return [_in_order, structlog.processors.JSONRenderer(sort_keys=False, default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def _in_order(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    first = ("timestamp", "level", "event", "program")
+    return {name: fields[name] for name in first if name in fields} | {
+        name: value for name, value in fields.items() if name not in first
+    }
+
+
+def redact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take out of a log line whatever could be key material.
+
+    Values of fields named like a secret go, and private keys in PEM wherever they stand. Ids and
+    public keys stay (`key_id`, `public_key`), because a reader needs them.
+    """
+    return {name: _clean(name, value, 0) for name, value in fields.items()}
+
+
+def _clean(name: str, value: Any, depth: int) -> Any:
+    secret = _SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name)
+    if secret or depth > _MAX_DEPTH:
+        return REDACTED
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case bytes() | bytearray() | memoryview():
+            return f"[{len(value)} bytes]"
+        case Mapping():
+            return {_PEM.sub(REDACTED, str(key)): _clean(str(key), item, depth + 1) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean("", item, depth + 1) for item in value]
+        case _:
+            return _PEM.sub(REDACTED, str(value))

@@ -1,0 +1,1 @@
+"""Ways to carry frames between the parties; `base.Transport` says what each must do."""
