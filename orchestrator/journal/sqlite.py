@@ -1,0 +1,148 @@
+"""The journal on SQLite: one file, written ahead and synced before `append` returns."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.journal.base import DrillSummary
+from orchestrator.journal.chain import Line
+from protocols.errors import JournalError
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE drills (
+    drill TEXT PRIMARY KEY, warrant TEXT NOT NULL, use INTEGER NOT NULL,
+    closed INTEGER NOT NULL DEFAULT 0, UNIQUE (warrant, use)
+) STRICT;
+CREATE TABLE records (
+    drill TEXT NOT NULL REFERENCES drills (drill), seq INTEGER NOT NULL, line BLOB NOT NULL,
+    PRIMARY KEY (drill, seq)
+) STRICT, WITHOUT ROWID;
+"""
+_REMEDY = "check the disk's free space and the file's permissions"
+
+
+class SqliteJournal:
+    """A journal store in one SQLite file.
+
+    Args:
+        path: The file; it is made if it isn't there. None keeps it in memory, for simulations.
+
+    Raises:
+        JournalError: It cannot be opened, or another program wrote it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._where = str(path) if path else "in-memory journal"
+        with self._guard():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(str(path) if path else ":memory:", isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA busy_timeout = 5000")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._prepare()
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise JournalError(
+                f"it has schema version {version}, this program knows {SCHEMA_VERSION}",
+                where=self._where,
+                remedy="use the version of haltdrill that wrote it, or another file",
+            )
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise JournalError(f"cannot be opened: {error.strerror}", where=self._where, remedy=_REMEDY) from error
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal failed: {error}", where=self._where, remedy=_REMEDY) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:  # a full disk has rolled back already
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def open_drill(self, drill: str, warrant: str) -> int:
+        """Register a drill and return the use of the warrant that it is: one more than the last.
+
+        Raises:
+            JournalError: The store cannot be written.
+        """
+        with self._transaction():
+            row = self._db.execute("SELECT COALESCE(MAX(use), 0) + 1 FROM drills WHERE warrant = ?", (warrant,))
+            use = int(row.fetchone()[0])
+            self._db.execute("INSERT INTO drills (drill, warrant, use) VALUES (?, ?, ?)", (drill, warrant, use))
+        return use
+
+    def append(self, drill: str, lines: Sequence[Line]) -> None:
+        """Write lines durably, all or none, after those that are there.
+
+        Raises:
+            JournalError: The store cannot be written, or another writer was first.
+        """
+        with self._transaction():
+            row = self._db.execute("SELECT COALESCE(MAX(seq) + 1, 0) FROM records WHERE drill = ?", (drill,))
+            expected = int(row.fetchone()[0])
+            if lines and lines[0].seq != expected:
+                raise JournalError(
+                    f"record {lines[0].seq} does not follow {expected - 1}: two writers", where=self._where
+                )
+            self._db.executemany(
+                "INSERT INTO records (drill, seq, line) VALUES (?, ?, ?)",
+                [(drill, line.seq, line.raw) for line in lines],
+            )
+
+    def mark_closed(self, drill: str) -> None:
+        """Note that a drill came to its end.
+
+        Raises:
+            JournalError: The store cannot be written.
+        """
+        with self._transaction():
+            self._db.execute("UPDATE drills SET closed = 1 WHERE drill = ?", (drill,))
+
+    def lines(self, drill: str) -> Iterator[bytes]:
+        """Yield a drill's lines in order.
+
+        Raises:
+            JournalError: There is no such drill, or the store cannot be read.
+        """
+        with self._guard():
+            if not self._db.execute("SELECT 1 FROM drills WHERE drill = ?", (drill,)).fetchone():
+                raise JournalError(
+                    f"there is no drill {drill}", where=self._where, remedy="list them with: haltdrill drills"
+                )
+            for (line,) in self._db.execute("SELECT line FROM records WHERE drill = ? ORDER BY seq", (drill,)):
+                yield bytes(line)
+
+    def drills(self) -> list[DrillSummary]:
+        """List the drills, oldest first.
+
+        Raises:
+            JournalError: The store cannot be read.
+        """
+        with self._guard():
+            rows = self._db.execute("SELECT drill, warrant, use, closed FROM drills ORDER BY drill").fetchall()
+        return [DrillSummary(str(drill), str(warrant), int(use), bool(closed)) for drill, warrant, use, closed in rows]
+
+    def close(self) -> None:
+        """Close the store."""
+        with self._guard():
+            self._db.close()
