@@ -1,0 +1,1 @@
+"""The orchestrator: decides, records, measures and reports drills."""
