@@ -70,7 +70,7 @@ def mounts() -> tuple[Path | None, Path | None]:
 def cgroups_of(pid: int) -> set[Path]:
     """Return the folders of those of our cgroups that a process is in, outermost ones."""
     unified, freezer = mounts()
-    found = set()
+    found: set[Path] = set()
     try:
         lines = Path("/proc", str(pid), "cgroup").read_text().splitlines()
     except OSError:

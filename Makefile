@@ -1,0 +1,78 @@
+# haltdrill: `make drill` to see it, `make test` to check it.
+# Needs python3 (3.11 or later) with venv, and make. Everything else comes from the hash-pinned locks.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCKS := deploy/locks
+# Debian packages that the tests need; installed by `make test` where it runs as root.
+DEBIAN_PACKAGES := mosquitto
+# Passed on: `make drill ARGS=--lying-site`, `make test PYTEST_ARGS='-k wire'`.
+ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help drill test lint format bench locks system-packages clean
+
+help:
+	@echo "make drill   run the demo (ARGS=--lying-site for the one that fails)"
+	@echo "make test    install what the tests need, then lint, types, layers and all tests"
+	@echo "make lint    lint, types and layers only"
+	@echo "make bench   the benchmarks"
+	@echo "make clean   remove the environment and what the tools leave"
+
+drill: $(VENV)/run.stamp
+	$(BIN)/haltdrill demo $(ARGS)
+
+test: $(VENV)/test.stamp system-packages lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/test.stamp system-packages
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: $(LOCKS)/run.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r $(LOCKS)/run.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(LOCKS)/test.txt $(VENV)/run.stamp
+	$(PIP) install --require-hashes -r $(LOCKS)/test.txt
+	@touch $@
+
+# Best effort: a test whose component is missing says so aloud, and fails where .ci/run runs it.
+system-packages:
+	@missing=""; for package in $(DEBIAN_PACKAGES); do \
+	  dpkg -s "$$package" >/dev/null 2>&1 || missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing$$missing"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	else \
+	  echo "not installed:$$missing (tests that need them will be skipped)"; \
+	fi
+
+# For maintainers, with uv at hand: resolve anew for every platform and Python that is supported.
+UV ?= uv
+COMPILE := $(UV) pip compile pyproject.toml $(LOCKS)/build.in --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet
+locks:
+	$(COMPILE) --extra orchestrator -o $(LOCKS)/run.txt
+	$(COMPILE) --extra test -c $(LOCKS)/run.txt -o $(LOCKS)/test.txt
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
