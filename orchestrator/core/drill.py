@@ -1,0 +1,268 @@
+"""A drill's state as a fold over its journal.
+
+`Drill.apply` is the only thing that changes a drill. The runtime, the live views, the report and the
+offline verifier all feed it the same events and so see the same drill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, assert_never
+
+from orchestrator.core import events as ev
+from orchestrator.core.grades import SiteStepResult
+from orchestrator.core.judge import ReceiptSeen, StepInputs, judge_step
+from orchestrator.core.samples import Instant, Sample, Track
+from orchestrator.core.states import Phase, next_phase
+from protocols.envelope import parse_envelope
+from protocols.errors import JournalError
+from protocols.messages import Challenge, Closing, Counter, Fact, Message, Order, Peak, Reading, Receipt, Warrant
+from protocols.reasons import Reason
+from protocols.trust import FleetTrust
+
+SiteWitness = tuple[str, str]
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(slots=True)
+class StepRun:
+    """What happened to one step so far.
+
+    Attributes:
+        preflight_from: When watching for steady state began.
+        ordered: When its order was appended: zero of the response time.
+        order_digest: Digest of its order.
+        published: When the first publish of the order had ended.
+        released: When its release or the abort was appended: zero of the restore time.
+        release_published: When the first publish of that had ended.
+        ended: When the step was over.
+    """
+
+    number: int
+    preflight_from: Instant
+    ordered: Instant | None = None
+    order_digest: str = ""
+    order_expires_at: str = ""
+    published: Instant | None = None
+    released: Instant | None = None
+    release_published: Instant | None = None
+    ended: Instant | None = None
+
+
+@dataclass(slots=True)
+class Drill:
+    """One drill, folded from its events.
+
+    Attributes:
+        trust: The fleet as the drill's documents give it.
+        warrant: What was approved.
+        now: The time of the newest event.
+        tracks: Each witness's chain, by site and witness.
+        issued: When each challenge was issued, by its number.
+        nonces: Each challenge's nonce, by its number.
+        receipts: What each agent said, by site, in order of arrival.
+        results: The final verdicts, by step and site.
+    """
+
+    trust: FleetTrust
+    warrant: Warrant
+    phase: Phase = Phase.OPENING
+    drill: str = ""
+    use: int = 0
+    audience: tuple[str, ...] = ()
+    dispatcher: str = ""
+    now: Instant = Instant(1, 0)
+    steps: list[StepRun] = field(default_factory=list)
+    tracks: dict[SiteWitness, Track] = field(default_factory=dict)
+    closings: dict[SiteWitness, Closing] = field(default_factory=dict)
+    issued: dict[int, Instant] = field(default_factory=dict)
+    nonces: dict[int, str] = field(default_factory=dict)
+    final_from: Instant | None = None
+    last_challenge: Instant | None = None
+    receipts: dict[str, list[tuple[Instant, Receipt]]] = field(default_factory=dict)
+    abort_reason: str = ""
+    rejected: int = 0
+    results: dict[tuple[int, str], SiteStepResult] = field(default_factory=dict)
+    passed: bool | None = None
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def step(self) -> StepRun:
+        """The step that is running, or the last that ran."""
+        return self.steps[-1]
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the drill was stopped early."""
+        return bool(self.abort_reason)
+
+    def apply(self, stamped: ev.Stamped, said: Message | None = None) -> None:
+        """Fold one event in.
+
+        Args:
+            stamped: The event with its record's time.
+            said: The decoded message of its envelope, if the caller has it already.
+
+        Raises:
+            JournalError: The event may not come in this phase, or contradicts what came before.
+        """
+        event = stamped.event
+        happened = event.type
+        if isinstance(event, ev.StepEnded) and self._is_last(event):
+            happened_in_table = "steps.done"
+        else:
+            happened_in_table = happened
+        phase = next_phase(self.phase, happened_in_table)
+        if phase is None:
+            raise JournalError(f"{happened} may not come in phase {self.phase}", where="journal")
+        self.now = Instant(stamped.epoch, stamped.t_ns)
+        self._fold(event, self.now, said)
+        self.phase = phase
+
+    def _is_last(self, event: ev.StepEnded) -> bool:
+        return self.aborted or not event.ordered or event.step == len(self.warrant.steps) - 1
+
+    def _fold(self, event: ev.Event, now: Instant, said: Message | None) -> None:  # noqa: C901, PLR0912 - one arm each
+        match event:
+            case ev.DocumentHeld() | ev.DrillResumed() | ev.RecallIssued():
+                pass
+            case ev.DrillOpened():
+                self._open(event, now)
+            case ev.ChallengeIssued():
+                self._challenge(event, now, said)
+            case ev.OrderIssued():
+                self._order(event, now, said)
+            case ev.OrderPublished():
+                self._run(event.step).published = now
+            case ev.ReleaseIssued():
+                self._run(event.step).released = now
+            case ev.ReleasePublished():
+                self._run(event.step).release_published = now
+            case ev.Aborted():
+                self.abort_reason = event.reason
+                if self.step.ordered is not None and self.step.released is None:
+                    self.step.released = now
+            case ev.ReceiptReceived():
+                receipt = _decoded(event.envelope, Receipt, said)
+                self.seen.add(receipt.digest())
+                self.receipts.setdefault(event.site, []).append((Instant(now.epoch, event.arrival_ns), receipt))
+            case ev.ReadingReceived():
+                self._reading(event, now, _decoded(event.envelope, Reading, said))
+            case ev.ClosingReceived():
+                self._closing(event, now, _decoded(event.envelope, Closing, said))
+            case ev.InputRejected():
+                self.rejected += 1
+            case ev.InputsIgnored():
+                self.rejected += event.count
+            case ev.StepEnded():
+                self._run(event.step).ended = now
+                if not self._is_last(event):
+                    self.steps.append(StepRun(event.step + 1, preflight_from=now))
+            case ev.SiteJudged():
+                self.results[event.step, event.site] = event.result
+            case ev.DrillClosed():
+                self.passed = event.passed
+            case _:
+                assert_never(event)
+
+    def _run(self, number: int) -> StepRun:
+        if not self.steps or self.step.number != number:
+            raise JournalError(f"step {number} is not the one that is running", where="journal")
+        return self.step
+
+    def _open(self, event: ev.DrillOpened, now: Instant) -> None:
+        self.drill, self.use, self.dispatcher = event.drill, event.use, event.dispatcher
+        self.audience = event.audience
+        self.steps.append(StepRun(0, preflight_from=now))
+        for site in self.audience:
+            for witness in self.trust.records[site].witnesses:
+                self.tracks[site, witness.name] = Track()
+
+    def _challenge(self, event: ev.ChallengeIssued, now: Instant, said: Message | None) -> None:
+        challenge = _decoded(event.envelope, Challenge, said)
+        if challenge.seq != event.seq or event.seq in self.issued or challenge.final != event.final:
+            raise JournalError(f"challenge {event.seq} is not the one in its envelope", where="journal")
+        self.issued[event.seq] = now
+        self.nonces[event.seq] = challenge.nonce
+        self.last_challenge = now
+        if event.final and self.final_from is None:
+            self.final_from = now
+
+    def _order(self, event: ev.OrderIssued, now: Instant, said: Message | None) -> None:
+        order = _decoded(event.envelope, Order, said)
+        run = self._run(event.step)
+        run.ordered, run.order_digest, run.order_expires_at = now, order.digest(), order.expires_at
+
+    def _reading(self, event: ev.ReadingReceived, now: Instant, reading: Reading) -> None:
+        quoted = reading.quotes.seq if reading.quotes.drill == self.drill else None
+        digest = reading.digest()
+        self.seen.add(digest)
+        self.tracks[event.site, event.witness].add(
+            Sample(
+                seq=reading.link.seq,
+                quoted=quoted,
+                arrival=Instant(now.epoch, event.arrival_ns),
+                counters={s.name: (s.epoch, s.value) for s in reading.signals if isinstance(s, Counter)},
+                peaks={s.name: s.value for s in reading.signals if isinstance(s, Peak)},
+                facts={s.name: s.value for s in reading.signals if isinstance(s, Fact)},
+            ),
+            prev_digest=reading.link.prev,
+            digest=digest,
+        )
+
+    def _closing(self, event: ev.ClosingReceived, now: Instant, closing: Closing) -> None:
+        quoted = closing.quotes.seq if closing.quotes.drill == self.drill else None
+        digest = closing.digest()
+        self.seen.add(digest)
+        self.tracks[event.site, event.witness].add(
+            Sample(closing.link.seq, quoted, Instant(now.epoch, event.arrival_ns), link_only=True),
+            prev_digest=closing.link.prev,
+            digest=digest,
+        )
+        if closing.quotes.drill == self.drill:
+            self.closings[event.site, event.witness] = closing
+
+    def judge(self, number: int, site: str, *, final: bool) -> SiteStepResult:
+        """Judge one site for one step on what is known.
+
+        Args:
+            number: The step.
+            site: A site of the audience.
+            final: Whether the drill is over, so that closings are demanded.
+        """
+        return judge_step(self._inputs(number, site, final=final))
+
+    def _inputs(self, number: int, site: str, *, final: bool) -> StepInputs:
+        raise NotImplementedError
+
+    def concern(self, said: Receipt | Reading | Closing, digest: str) -> bool | Reason:
+        """Tell whether a verified message belongs into this drill's journal.
+
+        Returns:
+            True to take it, False to pass over it quietly (a repeat, or another drill's), or the
+            reason why it is not to be believed.
+        """
+        if isinstance(said, Receipt):
+            return said.site in self.audience and said.order in self._orders() and digest not in self.seen
+        track = self.tracks.get((said.site, said.witness))
+        if track is None or digest in self.seen:
+            return False
+        if said.quotes.drill != self.drill:
+            return True  # a link of its chain, which runs across drills; it brackets nothing here
+        if self.nonces.get(said.quotes.seq) != said.quotes.nonce:
+            return Reason.MALFORMED
+        return True
+
+    def _orders(self) -> set[str]:
+        return {run.order_digest for run in self.steps if run.order_digest}
+
+    def missing(self) -> Mapping[SiteWitness, tuple[tuple[int, int], ...]]:
+        """Return the gaps in each witness's chain, as ranges of sequence numbers."""
+        return {who: tuple(track.gaps) for who, track in self.tracks.items() if not track.contiguous}
+
+
+def _decoded(envelope: str, kind: type[M], said: Message | None) -> M:
+    if isinstance(said, kind):
+        return said
+    return kind.decode(parse_envelope(envelope.encode()).payload)

@@ -1,0 +1,158 @@
+"""What arrives, verified and then decoded: pure, so that it can run on threads and be replayed.
+
+`examine` looks only at signatures and form; whether an input matters to the drill at this moment is
+decided later, in order, by `orchestrator.core.drill`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.envelope import Envelope, open_envelope, split_frame
+from protocols.errors import EnvelopeError, MessageError, TrustError, UntrustedInput
+from protocols.ids import digest_of
+from protocols.messages import Abort, Closing, Lever, Presence, Reading, Receipt, Release
+from protocols.reasons import TEXT, Reason
+from protocols.topics import Topics
+from protocols.trust import FleetTrust, check_abort, check_lever
+from protocols.trust.fleet import KeySet
+
+_NO_OPERATORS = KeySet.of(())
+
+Said = Receipt | Reading | Closing | Presence | Abort | Lever
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One verified message.
+
+    Attributes:
+        said: The decoded message.
+        envelope: The envelope's exact text.
+        digest: Digest of its payload.
+        arrival_ns: When it came off the wire.
+    """
+
+    said: Said
+    envelope: str
+    digest: str
+    arrival_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unbelieved:
+    """One input that is not to be believed, and why."""
+
+    reason: Reason
+    detail: str
+    topic: str
+    digest: str
+
+
+def _reason_of(error: UntrustedInput) -> Reason:
+    match error:
+        case TrustError():
+            return Reason(error.reason)
+        case MessageError():
+            return Reason.MALFORMED
+        case _:
+            return Reason.BAD_ENVELOPE
+
+
+def examine(topic: str, payload: bytes, arrival_ns: int, trust: FleetTrust) -> list[Heard | Unbelieved]:
+    """Take a transport message apart and verify each envelope in it.
+
+    Args:
+        topic: Where it arrived; it routes, the signature proves.
+        payload: The frame.
+        arrival_ns: When it came off the wire, on our boot-time clock.
+        trust: The fleet.
+    """
+    try:
+        envelopes = split_frame(payload)
+    except EnvelopeError as error:
+        return [Unbelieved(Reason.BAD_ENVELOPE, error.what[:300], topic[:200], digest_of(payload))]
+    found: list[Heard | Unbelieved] = []
+    for envelope in envelopes:
+        if envelope.payload_type == Release.payload_type():
+            continue  # our own releases come back to us, and nobody else's concern us
+        try:
+            said = _open(topic, envelope, trust)
+        except UntrustedInput as error:
+            found.append(Unbelieved(_reason_of(error), error.what[:300], topic[:200], envelope.digest))
+        else:
+            found.append(Heard(said, envelope.raw.decode(), envelope.digest, arrival_ns))
+    return found
+
+
+def _open(topic: str, envelope: Envelope, trust: FleetTrust) -> Said:
+    topics = Topics(trust.fleet)
+    if topic == topics.stops:
+        return _open_stop(envelope, trust)
+    site, place, name = _route(topic, topics)
+    if site not in trust.records:
+        raise TrustError(Reason.WRONG_SITE, "the fleet has no such site")
+    match place:
+        case "agent":
+            return _open_receipt(envelope, trust, site)
+        case "witness":
+            return open_witness(envelope, trust, site, name)
+        case _:
+            return _open_presence(envelope, trust, site, name)
+
+
+def _route(topic: str, topics: Topics) -> tuple[str, str, str]:
+    """Split `<base>/sites/<site>/<place>[/<name>]`."""
+    head, _, rest = topic.partition("/sites/")
+    parts = rest.split("/")
+    shapes = {"agent": 2, "witness": 3, "presence": 3}
+    if head != topics.base or len(parts) < 2 or shapes.get(parts[1]) != len(parts):
+        raise TrustError(Reason.WRONG_TYPE, "nothing is expected on this topic")
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else ""
+
+
+def _open_stop(envelope: Envelope, trust: FleetTrust) -> Abort | Lever:
+    if envelope.payload_type == Lever.payload_type():
+        return check_lever(envelope, trust.policy, trust.approvers, _NO_OPERATORS, site="", fleet=trust.fleet)
+    return check_abort(envelope, trust.dispatchers, trust.approvers, trust.fleet)
+
+
+def _same(fleet: str, site: str, said: Receipt | Reading | Closing | Presence) -> None:
+    if said.fleet != fleet:
+        raise TrustError(Reason.WRONG_FLEET, TEXT[Reason.WRONG_FLEET])
+    if said.site != site:
+        raise TrustError(Reason.WRONG_SITE, TEXT[Reason.WRONG_SITE])
+
+
+def _open_receipt(envelope: Envelope, trust: FleetTrust, site: str) -> Receipt:
+    receipt, _ = open_envelope(envelope, Receipt, trust.agents[site])
+    _same(trust.fleet, site, receipt)
+    return receipt
+
+
+def open_witness(envelope: Envelope, trust: FleetTrust, site: str, name: str) -> Reading | Closing:
+    """Verify a reading or a closing by one witness of one site.
+
+    Raises:
+        TrustError: It is not that witness's, or of another fleet, site or type.
+        MessageError: The payload is not what its type claims.
+    """
+    keys = trust.witnesses.get((site, name))
+    if keys is None:
+        raise TrustError(Reason.UNKNOWN_KEY, "the site has no such witness")
+    said: Reading | Closing
+    if envelope.payload_type == Closing.payload_type():
+        said, _ = open_envelope(envelope, Closing, keys)
+    else:
+        said, _ = open_envelope(envelope, Reading, keys)
+    _same(trust.fleet, site, said)
+    if said.witness != name:
+        raise TrustError(Reason.WRONG_SITE, "it names another witness")
+    return said
+
+
+def _open_presence(envelope: Envelope, trust: FleetTrust, site: str, name: str) -> Presence:
+    keys = trust.agents[site] if name == "agent" else trust.witnesses.get((site, name), {})
+    presence, _ = open_envelope(envelope, Presence, keys)
+    _same(trust.fleet, site, presence)
+    return presence

@@ -1,0 +1,338 @@
+"""The runtime's one loop: take what waits, verify it, decide, append in one commit, then act.
+
+It batches by itself under load and has no other path. Nothing is published that was not appended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from orchestrator.core import agenda as todo
+from orchestrator.core import events as ev
+from orchestrator.core.agenda import Agenda, Intent
+from orchestrator.core.drill import Drill
+from orchestrator.core.intake import Heard, Unbelieved, examine
+from orchestrator.core.live import Live
+from orchestrator.core.samples import Instant
+from orchestrator.core.states import Phase
+from orchestrator.journal.base import JournalStore
+from orchestrator.journal.chain import ChainWriter, Line
+from orchestrator.runtime.issuer import Issuer
+from protocols.clock import Clock
+from protocols.errors import TransportError
+from protocols.messages import Abort, Closing, Lever, Message, Presence, Reading, Receipt
+from protocols.reasons import Reason
+from protocols.topics import Topics
+from protocols.transport.base import Inbound, Transport
+
+BATCH_MAX = 512
+REJECTIONS_KEPT = 1_000
+VERIFY_CHUNK = 16
+
+Observer = Callable[[ev.Stamped, Message | None], None]
+"""Told of each event after it was appended: logs and live views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A publish that a decided event asks for.
+
+    Attributes:
+        then: The event to append once the first publish has ended, if its end matters.
+    """
+
+    topic: str
+    payload: bytes
+    then: ev.Event | None = None
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn of the loop decided: lines to append, then things to publish."""
+
+    lines: list[Line] = field(default_factory=list)
+    told: list[tuple[ev.Stamped, Message | None]] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+
+
+class Runtime:
+    """Runs one drill to its end.
+
+    Args:
+        drill: Its state, still in phase `opening`.
+        opening: The events that open it, in order.
+        issuer: Signs what it says.
+        store: Where its journal goes.
+        transport: The connection to the sites, already entered.
+        clock: The one clock.
+        epoch: The clock epoch that this run is.
+        tick_s: The longest wait before looking at the clock again.
+        observers: Told of every appended event.
+        threads: Threads that verify signatures; 0 verifies inline, for a simulation.
+    """
+
+    def __init__(
+        self,
+        drill: Drill,
+        opening: Sequence[ev.Event],
+        issuer: Issuer,
+        store: JournalStore,
+        transport: Transport,
+        clock: Clock,
+        *,
+        epoch: int = 1,
+        tick_s: float = 0.05,
+        observers: Sequence[Observer] = (),
+        threads: int = 2,
+    ) -> None:
+        self.drill = drill
+        self.live = Live(drill)
+        self._opening = list(opening)
+        self._issuer = issuer
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._epoch = epoch
+        self._tick_s = tick_s
+        self._observers = tuple(observers)
+        self._chain = ChainWriter(issuer.drill)
+        self._topics = Topics(drill.trust.fleet)
+        self._agenda = Agenda(drill, self.live.steady, self.live.back)
+        self._pool = ThreadPoolExecutor(threads, "verify") if threads else None
+        self._stop_reason = ""
+        self._order_frame = b""
+        self._stop_frame = b""
+        self._warrant_text = next(
+            event.envelope
+            for event in opening
+            if isinstance(event, ev.DocumentHeld) and event.kind is ev.DocumentKind.WARRANT
+        )
+        self.presence: dict[tuple[str, str], Presence] = {}
+
+    def abort(self, reason: str) -> None:
+        """Stop the drill early; the loop does it in its next turn."""
+        self._stop_reason = self._stop_reason or reason
+
+    async def run(self) -> Drill:
+        """Run the drill until it is closed.
+
+        Raises:
+            JournalError: The journal cannot be written; nothing was done that is not in it.
+        """
+        turn = Turn()
+        for event in self._opening:
+            self._decide(turn, event)
+        await self._commit(turn)
+        try:
+            while self.drill.phase is not Phase.CLOSED:
+                await self._turn(await self._waiting())
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+        await self._io(lambda: self._store.mark_closed(self.drill.drill))
+        return self.drill
+
+    async def _waiting(self) -> list[Inbound]:
+        try:
+            async with asyncio.timeout(self._tick_s):
+                return await self._transport.receive(BATCH_MAX)
+        except TimeoutError:
+            return []
+
+    async def _turn(self, inbound: Sequence[Inbound]) -> None:
+        turn = Turn()
+        for item in await self._examine(inbound):
+            self._take(turn, item)
+        now = self._now()
+        self.live.refresh(now)
+        if self._stop_reason and not self.drill.aborted:
+            self._abort(turn)
+        for intent in self._agenda.due(now, self._clock.wall_ns()):
+            self._carry_out(turn, intent)
+        await self._commit(turn)
+
+    async def _examine(self, inbound: Sequence[Inbound]) -> list[Heard | Unbelieved]:
+        """Verify signatures: `cryptography` releases the GIL, so threads really help."""
+
+        def chunk(messages: Sequence[Inbound]) -> list[Heard | Unbelieved]:
+            return [
+                item
+                for message in messages
+                for item in examine(message.topic, message.payload, message.arrival_ns, self.drill.trust)
+            ]
+
+        if self._pool is None or len(inbound) <= VERIFY_CHUNK:
+            return chunk(inbound)
+        loop = asyncio.get_running_loop()
+        parts = [inbound[at : at + VERIFY_CHUNK] for at in range(0, len(inbound), VERIFY_CHUNK)]
+        done = await asyncio.gather(*(loop.run_in_executor(self._pool, chunk, part) for part in parts))
+        return [item for part in done for item in part]
+
+    def _take(self, turn: Turn, item: Heard | Unbelieved) -> None:
+        """Decide on one input, in order."""
+        if isinstance(item, Unbelieved):
+            self._reject(turn, item)
+            return
+        said = item.said
+        match said:
+            case Presence():
+                self.presence[said.site, said.name if said.role == "witness" else "agent"] = said
+            case Abort():
+                self._abort_by(turn, said, item.envelope)
+            case Lever():
+                if said.engaged:
+                    self.abort(f"the safety lever was engaged: {said.reason}"[:500])
+            case Receipt() | Reading() | Closing():
+                problem = self.drill.concern(said, item.digest)
+                if isinstance(problem, Reason):
+                    self._reject(turn, Unbelieved(problem, "", self._place(said), item.digest))
+                elif problem:
+                    self._decide(turn, _evidence(said, item), said)
+            case _:
+                assert_never(said)
+
+    def _place(self, said: Receipt | Reading | Closing) -> str:
+        if isinstance(said, Receipt):
+            return self._topics.agent(said.site)
+        return self._topics.witness(said.site, said.witness)
+
+    def _reject(self, turn: Turn, item: Unbelieved) -> None:
+        if self.drill.rejected < REJECTIONS_KEPT:
+            self._decide(
+                turn,
+                ev.InputRejected(reason=item.reason, detail=item.detail, topic=item.topic, digest=item.digest),
+            )
+        else:
+            self.live.ignored += 1
+
+    def _abort_by(self, turn: Turn, said: Abort, envelope: str) -> None:
+        mine = said.warrant == self._issuer.warrant_digest and said.use == self.drill.use
+        if mine and not self.drill.aborted and self.drill.phase not in {Phase.CLOSING, Phase.CLOSED}:
+            self._decide(turn, ev.Aborted(reason=said.reason, envelope=envelope), said)
+            self._send_stop(turn, envelope)
+
+    def _abort(self, turn: Turn) -> None:
+        if self.drill.phase in {Phase.CLOSING, Phase.CLOSED}:
+            return
+        said, envelope = self._issuer.abort(self._stop_reason, wall_ns=self._clock.wall_ns())
+        self._decide(turn, ev.Aborted(reason=self._stop_reason, envelope=envelope), said)
+        self._send_stop(turn, envelope)
+
+    def _send_stop(self, turn: Turn, envelope: str) -> None:
+        self._stop_frame = envelope.encode()
+        self._agenda.pacing.stop_ns = self._now().ns
+        ordered = self.drill.step.ordered is not None
+        then = ev.ReleasePublished(step=self.drill.step.number) if ordered else None
+        turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
+
+    def _carry_out(self, turn: Turn, intent: Intent) -> None:
+        """Turn an intent into an event and what is to be published after it is appended."""
+        wall_ns = self._clock.wall_ns()
+        match intent:
+            case todo.IssueChallenge(final=final):
+                self._challenge(turn, final=final, wall_ns=wall_ns)
+            case todo.IssueOrder(step=step):
+                order, text = self._issuer.order(step, wall_ns=wall_ns)
+                self._decide(turn, ev.OrderIssued(step=step, envelope=text), order)
+                self._order_frame = f"{text}\n{self._warrant_text}".encode()
+                self._agenda.pacing.order_ns = self._now().ns
+                self._agenda.pacing.stop_ns = None
+                turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, ev.OrderPublished(step=step)))
+            case todo.RepeatOrder():
+                self._agenda.pacing.order_ns = self._now().ns
+                first = self.drill.step.published is None  # the first publish failed: this one may be it
+                then = ev.OrderPublished(step=self.drill.step.number) if first else None
+                turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, then))
+            case todo.IssueRelease(step=step):
+                release, text = self._issuer.release(step, wall_ns=wall_ns)
+                self._decide(turn, ev.ReleaseIssued(step=step, envelope=text), release)
+                self._send_stop(turn, text)
+            case todo.RepeatStop():
+                self._agenda.pacing.stop_ns = self._now().ns
+                first = self.drill.step.release_published is None
+                then = ev.ReleasePublished(step=self.drill.step.number) if first else None
+                turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
+            case todo.AskAgain(site=site, witness=witness, first=first, last=last):
+                recall, text = self._issuer.recall(site, witness, first, last)
+                self._decide(turn, ev.RecallIssued(site=site, witness=witness, envelope=text), recall)
+                turn.outgoing.append(Outgoing(self._topics.ask(site), text.encode()))
+            case todo.EndStep(step=step, ordered=ordered):
+                self._decide(turn, ev.StepEnded(step=step, ordered=ordered))
+            case todo.Close():
+                self._close(turn)
+            case _:
+                assert_never(intent)
+
+    def _challenge(self, turn: Turn, *, final: bool, wall_ns: int) -> None:
+        seq = len(self.drill.issued) + 1
+        challenge, text = self._issuer.challenge(
+            seq, final=final, journal_seq=self._chain.next_seq - 1, journal_head=self._chain.head, wall_ns=wall_ns
+        )
+        self._decide(turn, ev.ChallengeIssued(seq=seq, final=final, envelope=text), challenge)
+        turn.outgoing.append(Outgoing(self._topics.challenges, text.encode()))
+
+    def _close(self, turn: Turn) -> None:
+        if self.live.ignored:
+            self._decide(turn, ev.InputsIgnored(count=self.live.ignored))
+        passed = not self.drill.aborted
+        for number in range(len(self.drill.warrant.steps)):
+            for site in self.drill.audience:
+                result = self.drill.judge(number, site, final=True)
+                passed = passed and result.passed
+                self._decide(turn, ev.SiteJudged(step=number, site=site, result=result))
+        self._decide(turn, ev.DrillClosed(passed=passed, aborted=self.drill.aborted))
+
+    def _now(self) -> Instant:
+        return Instant(self._epoch, self._clock.boot_ns())
+
+    def _decide(self, turn: Turn, event: ev.Event, said: Message | None = None) -> None:
+        """Chain an event and fold it in. It counts once `_commit` has appended it."""
+        stamped = ev.Stamped(event, self._epoch, self._clock.boot_ns(), self._clock.wall_ns())
+        turn.lines.append(self._chain.encode(stamped))
+        self.drill.apply(stamped, said)
+        self.live.note(event)
+        turn.told.append((stamped, said))
+
+    async def _commit(self, turn: Turn) -> None:
+        """Append what was decided, and only then publish and tell."""
+        if turn.lines:
+            await self._io(lambda: self._store.append(self.drill.drill, turn.lines))
+        for stamped, said in turn.told:
+            for observer in self._observers:
+                observer(stamped, said)
+        ended = Turn()
+        for outgoing in turn.outgoing:
+            try:
+                await self._transport.publish(outgoing.topic, outgoing.payload)
+            except TransportError as error:
+                self.live.trouble = str(error)
+                continue
+            self.live.trouble = ""
+            if outgoing.then is not None:
+                self._decide(ended, outgoing.then)
+        if ended.lines:
+            await self._commit(ended)
+
+    async def _io(self, write: Callable[[], None]) -> None:
+        if self._pool is None:
+            write()
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._pool, write)
+
+
+def _evidence(said: Receipt | Reading | Closing, item: Heard) -> ev.Event:
+    match said:
+        case Receipt():
+            return ev.ReceiptReceived(site=said.site, arrival_ns=item.arrival_ns, envelope=item.envelope)
+        case Reading():
+            return ev.ReadingReceived(
+                site=said.site, witness=said.witness, arrival_ns=item.arrival_ns, envelope=item.envelope
+            )
+        case Closing():
+            return ev.ClosingReceived(
+                site=said.site, witness=said.witness, arrival_ns=item.arrival_ns, envelope=item.envelope
+            )

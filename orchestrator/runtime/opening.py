@@ -1,0 +1,138 @@
+"""Opens a drill: everything that must be right before anything is ordered is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.core import events as ev
+from orchestrator.core.criteria import uncovered_signals
+from orchestrator.core.drill import Drill
+from orchestrator.journal.base import JournalStore
+from orchestrator.runtime.issuer import Issuer
+from protocols.envelope import parse_envelope
+from protocols.errors import ConfigError, TrustError
+from protocols.ids import drill_id, parse_utc
+from protocols.keys import Signer
+from protocols.messages import Warrant
+from protocols.trust import FleetTrust, audience_of, check_warrant
+
+SOFTWARE = "haltdrill orchestrator 0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDocuments:
+    """The documents' exact bytes, as they go into the journal and the bundle."""
+
+    roots: tuple[bytes, ...]
+    policy: bytes
+    index: bytes
+    records: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A drill that may begin."""
+
+    drill: Drill
+    events: tuple[ev.Event, ...]
+    issuer: Issuer
+
+
+def documents_held(documents: FleetDocuments, warrant: bytes) -> list[ev.Event]:
+    """Return the events that write the documents down."""
+    kinds: list[tuple[ev.DocumentKind, Sequence[bytes]]] = [
+        (ev.DocumentKind.ROOT, documents.roots),
+        (ev.DocumentKind.POLICY, [documents.policy]),
+        (ev.DocumentKind.FLEET_INDEX, [documents.index]),
+        (ev.DocumentKind.SITE_RECORD, documents.records),
+        (ev.DocumentKind.WARRANT, [warrant]),
+    ]
+    return [
+        ev.DocumentHeld(kind=kind, envelope=raw.decode().strip()) for kind, listed in kinds for raw in listed
+    ]
+
+
+def check_can_prove(warrant: Warrant, audience: Sequence[str], trust: FleetTrust) -> None:
+    """Check that the witnesses of every site can see what every step needs.
+
+    A halt that nobody could prove is not ordered.
+
+    Raises:
+        ConfigError: At some site a needed signal is covered by fewer owners than the quorum.
+    """
+    for step in warrant.steps:
+        for site in audience:
+            missing = uncovered_signals(trust.records[site], step.params, step.quorum)
+            if missing:
+                raise ConfigError(
+                    f"fewer than {step.quorum} independent witness owners cover {', '.join(sorted(missing))}",
+                    where=f"site {site}, step {step.name}",
+                    remedy="add a witness to the site record, or lower the step's quorum",
+                )
+
+
+def open_drill(
+    trust: FleetTrust,
+    documents: FleetDocuments,
+    warrant_raw: bytes,
+    signer: Signer,
+    store: JournalStore,
+    *,
+    nonce: Callable[[], str],
+    wall_ns: int,
+) -> Opened:
+    """Check a warrant against the fleet and reserve its next use.
+
+    Raises:
+        TrustError: The warrant is not approved, not for this dispatcher, or outside its window.
+        ConfigError: Its uses are spent, or a site could not be witnessed.
+        EnvelopeError: It is no envelope.
+        JournalError: The journal cannot be written.
+    """
+    envelope = parse_envelope(warrant_raw.strip())
+    warrant, _ = check_warrant(envelope, trust.policy, trust.approvers, trust.fleet)
+    key_id = signer.public_key.keyid
+    if key_id not in trust.dispatchers.keys or key_id not in warrant.dispatchers:
+        raise TrustError(
+            "dispatcher_not_named",
+            "this dispatcher key is not one that the policy and the warrant name",
+            where="warrant",
+            remedy="use a dispatcher key that it names, or have a new warrant approved",
+        )
+    if not parse_utc(warrant.not_before) <= wall_ns < parse_utc(warrant.not_after):
+        raise TrustError(
+            "outside_window",
+            f"now is outside its window, {warrant.not_before} to {warrant.not_after}",
+            where="warrant",
+            remedy="wait for the window, or approve the plan again with another one",
+        )
+    audience = audience_of(warrant, trust.index, trust.records)
+    check_can_prove(warrant, audience, trust)
+    _check_uses(store, envelope.digest, warrant)
+    chance = nonce()
+    drill = drill_id(wall_ns, warrant.plan, chance)
+    use = store.open_drill(drill, envelope.digest)
+    events = [
+        *documents_held(documents, warrant_raw),
+        ev.DrillOpened(
+            drill=drill,
+            warrant=envelope.digest,
+            use=use,
+            audience=audience,
+            dispatcher=key_id,
+            software=SOFTWARE,
+        ),
+    ]
+    issuer = Issuer(signer, nonce, warrant, envelope.digest, drill, use)
+    return Opened(Drill(trust, warrant), tuple(events), issuer)
+
+
+def _check_uses(store: JournalStore, warrant_digest: str, warrant: Warrant) -> None:
+    used = sum(1 for drill in store.drills() if drill.warrant == warrant_digest)
+    if used >= warrant.uses:
+        raise ConfigError(
+            f"all {warrant.uses} uses of this warrant are spent",
+            where="warrant",
+            remedy="have a new warrant approved: delete its file and approve the plan again",
+        )
