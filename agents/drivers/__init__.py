@@ -1,0 +1,1 @@
+"""Drivers: how an agent acts on its site's workload. Probes never import them."""

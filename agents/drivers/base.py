@@ -1,0 +1,119 @@
+"""The seam between an agent and the actuator of its site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from protocols.controls import Control, PauseParams, ShutdownParams
+
+
+class SiteState(StrEnum):
+    """The real state of the actuator, as observed now and never as remembered."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    MIXED = "mixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a driver sees of its site.
+
+    Attributes:
+        state: The actuator's state; `MIXED` is anything between two of the others.
+        ours: Whether the actuator carries this driver's mark: an `apply` whose `restore` has not
+            completed. It may be set while the state is still `RUNNING`, when a crash fell between
+            the mark and the action; restoring is then still right, and harmless.
+        detail: The same for people, in a clause.
+    """
+
+    state: SiteState
+    ours: bool
+    detail: str
+
+
+class Driver(Protocol):
+    """Acts on one site. Every call is synchronous, may block, and may be repeated without harm.
+
+    Calls come from one thread at a time. Each one works from the actuator's real state, so it makes
+    no difference how often the agent crashed before.
+    """
+
+    @property
+    def actions(self) -> frozenset[Control]:
+        """The controls that this driver can do."""
+        ...
+
+    def start(self) -> None:
+        """Attach to the running workload, or start it unless our mark says that we halted it.
+
+        Raises:
+            DriverError: It can be neither attached to nor started.
+        """
+        ...
+
+    def observe(self) -> Observation:
+        """Look at the actuator now.
+
+        Raises:
+            DriverError: Its state cannot be read.
+        """
+        ...
+
+    def apply(self, params: PauseParams | ShutdownParams, cancelled: Callable[[], bool]) -> str:
+        """Make it so, and return only when it is so.
+
+        Args:
+            params: The control and its parameters.
+            cancelled: Asked again and again while waiting; once true, the action is given up.
+
+        Returns:
+            A sentence for the receipt.
+
+        Raises:
+            DriverError: It could not be done, or was cancelled; `restore` brings back what was.
+        """
+        ...
+
+    def restore(self) -> str:
+        """Bring the workload back to running, whatever it is now, and take our mark off.
+
+        Returns:
+            A sentence for the receipt.
+
+        Raises:
+            DriverError: It does not run (yet); try again later.
+        """
+        ...
+
+    def checkpoint_digest(self) -> str | None:
+        """Return the SHA-256 of the workload's checkpoint, or None where there is none.
+
+        Raises:
+            DriverError: There is one, and it cannot be read.
+        """
+        ...
+
+    def close(self, *, stop_workload: bool) -> None:
+        """Let go of the workload, and end it too if `stop_workload`.
+
+        Raises:
+            DriverError: It was to be ended and still runs.
+        """
+        ...
+
+
+class Log(Protocol):
+    """What a driver logs to: an event's stable name and its fields (a structlog logger fits)."""
+
+    def info(self, event: str, /, **fields: object) -> object:
+        """Record something that went as it should."""
+        ...
+
+    def warning(self, event: str, /, **fields: object) -> object:
+        """Record something that somebody should look at."""
+        ...
