@@ -147,7 +147,9 @@ class Decision:
     unsigned: bool = False
 
 
-def decide(state: AgentState, happened: Input, trust: SiteTrust, moment: Moment) -> Decision:
+def decide(  # noqa: PLR0911 - one for each kind of input
+    state: AgentState, happened: Input, trust: SiteTrust, moment: Moment
+) -> Decision:
     """Decide on one input.
 
     Args:
@@ -308,21 +310,20 @@ def _on_abort(state: AgentState, abort: Abort, moment: Moment) -> Decision:
 
 
 def _on_lever(state: AgentState, lever: Lever, digest: str, moment: Moment) -> Decision:
-    fields = {"engaged": lever.engaged, "engagement": lever.disengages or digest, "detail": lever.reason}
+    engagement = digest if lever.disengages is None else lever.disengages
+    fields = {"engaged": lever.engaged, "engagement": engagement, "detail": lever.reason}
     done = Note("warning", "agent.stop.lever", fields)
-    if lever.engaged:
-        if digest in state.engaged or digest in state.lifted:
-            # Sent again; an engagement that was lifted is over for good.
-            return Decision()
-        if len(state.engaged) >= TOMBSTONES_MAX:
-            return Decision(notes=(Note("error", "agent.memory.full", fields),))
-        return Decision((LeverEngaged(engagement=digest, wall_ns=moment.wall_ns),), notes=(done,))
-    if lever.disengages in state.engaged:
-        return Decision((LeverLifted(engagement=lever.disengages, wall_ns=moment.wall_ns),), notes=(done,))
-    if lever.disengages in state.lifted:
+    if engagement in state.lifted or (lever.engaged and engagement in state.engaged):
+        # Sent again. An engagement that was lifted is over for good: it engages nothing a second time.
         return Decision()
-    fields |= {"reason": Reason.STALE_DISENGAGE}
-    return Decision(notes=(Note("warning", "agent.stop.rejected", fields),))
+    if not lever.engaged and engagement not in state.engaged:
+        rejected = Note("warning", "agent.stop.rejected", fields | {"reason": Reason.STALE_DISENGAGE})
+        return Decision(notes=(rejected,))
+    if not lever.engaged:
+        return Decision((LeverLifted(engagement=engagement, wall_ns=moment.wall_ns),), notes=(done,))
+    if len(state.engaged) >= TOMBSTONES_MAX:
+        return Decision(notes=(Note("error", "agent.memory.full", fields),))
+    return Decision((LeverEngaged(engagement=engagement, wall_ns=moment.wall_ns),), notes=(done,))
 
 
 def _full(state: AgentState, *, own: bool) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import assert_never
 
-from agents.drivers.base import Observation, SiteState
 from agents.events import Cause, OrderAccepted
+from agents.observation import Observation, SiteState
 from agents.state import AgentState, HeldEntry, Moment
 from protocols.controls import PauseParams, ShutdownParams
 

@@ -146,7 +146,7 @@ def fold(state: AgentState, record: Record) -> AgentState:
     return replace(state, high_water_ns=max(state.high_water_ns, record.wall_ns))
 
 
-def fold_event(state: AgentState, event: Event) -> AgentState:
+def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911 - one for each kind
     """Return the memory after one event."""
     match event:
         case OrderAccepted():

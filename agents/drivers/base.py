@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
+from agents.observation import Observation, SiteState
 from protocols.controls import Control, PauseParams, ShutdownParams
 
-
-class SiteState(StrEnum):
-    """The real state of the actuator, as observed now and never as remembered."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    MIXED = "mixed"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What a driver sees of its site.
-
-    Attributes:
-        state: The actuator's state; `MIXED` is anything between two of the others.
-        ours: Whether the actuator carries this driver's mark: an `apply` whose `restore` has not
-            completed. It may be set while the state is still `RUNNING`, when a crash fell between
-            the mark and the action; restoring is then still right, and harmless.
-        detail: The same for people, in a clause.
-    """
-
-    state: SiteState
-    ours: bool
-    detail: str
+__all__ = ["Driver", "Observation", "SiteState"]
 
 
 class Driver(Protocol):
