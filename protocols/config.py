@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from protocols.ids import Name, SignalName, SiteId
 from protocols.messages.base import Part
@@ -69,8 +69,17 @@ class ProcessProbeConfig(Part):
 
     kind: Literal["process"] = "process"
     environ: Annotated[str, Field(pattern=r"^[A-Z_]+=[^=\x00]+$")] | None = None
-    user: str | None = None
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     cgroup: PathText | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        given = [rule for rule in (self.environ, self.user, self.cgroup) if rule is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of environ, user and cgroup must be given, not {len(given)}")
+        if self.cgroup is not None and ".." in self.cgroup.split("/"):
+            raise ValueError("cgroup must lie below the mount point: no '..' in it")
+        return self
 
 
 class WitnessConfig(Part):
