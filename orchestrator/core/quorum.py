@@ -1,0 +1,242 @@
+"""What the witnesses of one site prove together: quiet runs, dissent, steady state and recovery.
+
+Witnesses count by owner, and never those that the site owns. With at most quorum - 1 lying owners,
+at least one honest owner is in every quorum, which is what each definition here leans on.
+
+- **agrees** on [S, E]: the latest reading surely taken by S starts a run that is quiet until E.
+  The latest, because then what counts is the work in the span itself and not the average over a
+  longer quiet before it: an honest witness that agrees saw at most
+  eps * (E - S + 2 * the maximum gap) of work in the span.
+- **dissents** on [S, E]: proven active surely after S, beginning before E, inside the window.
+  Also a witness whose last proven word in the window is *active* and that never proved quiet over
+  a positive span after it.
+- **qualifying run**: the first S, among the order's commit and the A of the readings that start
+  lasting runs, such that a quorum of owners agrees on [S, S + dwell] and nobody dissents.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.samples import Instant
+from orchestrator.core.trace import NS_PER_S, Activity, Trace, Word
+from protocols.messages import WorkRate
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One covering witness of a site.
+
+    Attributes:
+        name: The witness.
+        owner: Whose it is.
+        trace: What it showed.
+        may_agree: Whether it can count towards a quorum. One that cannot may still dissent.
+    """
+
+    name: str
+    owner: str
+    trace: Trace
+    may_agree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A common span over which a quorum of owners agrees.
+
+    Attributes:
+        start: S, the latest A among the readings it starts from (or the order's commit).
+        end: S plus the dwell.
+        quiet_until: The earliest end among the agreeing witnesses' quiet spans, within the window.
+        starts: By agreeing witness, the reading its run starts from.
+    """
+
+    start: Instant
+    end: Instant
+    quiet_until: Instant
+    starts: dict[str, int]
+
+
+def agreeing(voices: Sequence[Voice], start: Instant, end: Instant) -> dict[str, int]:
+    """Return the witnesses that agree on [start, end], with the reading each one's run starts from."""
+    starts: dict[str, int] = {}
+    for voice in voices:
+        reading = voice.trace.latest_by(start) if voice.may_agree else None
+        if reading is None or voice.trace.before[reading].epoch != start.epoch:
+            continue
+        if voice.trace.quiet_until(reading) >= end:
+            starts[voice.name] = reading
+    return starts
+
+
+def runs(voices: Sequence[Voice], quorum: int, *, ordered: Instant, until: Instant, dwell_ns: int) -> Iterator[Run]:
+    """Yield the common spans of a quorum, by rising start, whether or not anybody dissents.
+
+    Args:
+        voices: The covering witnesses.
+        quorum: How many owners must agree.
+        ordered: The order's commit: no run starts before it.
+        until: The end of the window: no dwell ends after it.
+        dwell_ns: How long the common span must last.
+    """
+    owners = {voice.name: voice.owner for voice in voices}
+    for start in _candidates(voices, ordered):
+        end = start.plus(dwell_ns)
+        if end > until:
+            return
+        starts = agreeing(voices, start, end)
+        if len({owners[name] for name in starts}) >= quorum:
+            spans = (voice.trace.quiet_until(starts[voice.name]) for voice in voices if voice.name in starts)
+            yield Run(start, end, min(until, *spans), starts)
+
+
+def _candidates(voices: Sequence[Voice], ordered: Instant) -> Iterator[Instant]:
+    yield ordered
+    lists = [[voice.trace.before[i] for i in _from(voice.trace, ordered)] for voice in voices if voice.may_agree]
+    last = ordered
+    for start in heapq.merge(*lists):
+        if start > last:
+            last = start
+            yield start
+
+
+def _from(trace: Trace, ordered: Instant) -> Sequence[int]:
+    """Return the starts of lasting runs that were surely taken after `ordered` at the earliest."""
+    return trace.lasting[bisect_left(trace.lasting, ordered, key=lambda i: trace.before[i]) :]
+
+
+def activity_between(trace: Trace, start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
+    """Return the first activity surely after `start`, beginning before `begin_by` and over by `until`."""
+    place = bisect_left(trace.activities, start, key=lambda activity: activity.after)
+    if place == len(trace.activities):
+        return None
+    first = trace.activities[place]
+    return first if first.after < begin_by and first.before <= until else None
+
+
+def activity_after(trace: Trace, start: Instant, until: Instant) -> Activity | None:
+    """Return the first activity that lies surely between `start` and `until`."""
+    return activity_between(trace, start, until, until)
+
+
+def dissents_on(voice: Voice, run: Run, until: Instant) -> bool:
+    """Return whether the witness proved activity against the run's dwell."""
+    return activity_between(voice.trace, run.start, run.end, until) is not None
+
+
+def last_word_active(trace: Trace, since: Instant, until: Instant) -> Activity | None:
+    """Return the activity that is the last proven word in the window [since, until], if it is."""
+    place = bisect_left(trace.activities, until.plus(1), key=lambda activity: activity.before)
+    last = trace.activities[place - 1] if place else None
+    if last is None or last.before <= since:
+        return None
+    for i in range(last.ends_at, len(trace.readings)):
+        if trace.before[i] >= until:
+            break
+        if trace.run_end(i) > i and trace.quiet_until(i) > trace.before[i]:
+            return None
+    return last
+
+
+def last_active_by(trace: Trace, reading: int, until: Instant) -> Instant | None:
+    """Return I of the last interval proven active that ends with `reading` or before, and by `until`."""
+    for activity in reversed(trace.activities):
+        if activity.ends_at <= reading and activity.before <= until:
+            return activity.after
+    return None
+
+
+def quorum_largest(by_owner: dict[str, int], quorum: int) -> int:
+    """Return the quorum-th largest of one figure per owner, 0 when fewer have one or when negative.
+
+    At most quorum - 1 liars cannot push it over the largest figure of an honest owner.
+    """
+    ranked = sorted(by_owner.values(), reverse=True)
+    return max(0, ranked[quorum - 1]) if len(ranked) >= quorum else 0
+
+
+def in_band(trace: Trace, i: int, j: int, work: Sequence[WorkRate]) -> bool:
+    """Return whether every work counter's rate between readings i and j surely lies in its band.
+
+    The rate is at least (c_j - c_i) / (A_j - I_i) and at most (c_j - c_i) / (I_j - A_i).
+    """
+    longest_ns = trace.before[j].minus(trace.after[i])
+    shortest_ns = trace.after[j].minus(trace.before[i])
+    if longest_ns is None or shortest_ns is None or shortest_ns <= 0:
+        return False
+    for rate in work:
+        first, last = trace.readings[i].counters.get(rate.signal), trace.readings[j].counters.get(rate.signal)
+        if first is None or last is None or first[0] != last[0]:
+            return False
+        units = (last[1] - first[1]) * NS_PER_S
+        if units < rate.band_min_per_s * longest_ns or units > rate.band_max_per_s * shortest_ns:
+            return False
+    return True
+
+
+def steady(trace: Trace, since: Instant, ordered: Instant, work: Sequence[WorkRate]) -> bool:
+    """Return whether the witness saw steady state from `since` up to the order.
+
+    All readings surely taken between the two are used, first to last, since counters tick and
+    sites compute in bursts; gaps over the maximum and a last reading older than that spoil it.
+    """
+    first = bisect_left(trace.after, since)
+    last = trace.latest_by(ordered)
+    if last is None or last <= first:
+        return False
+    age_ns = ordered.minus(trace.after[last])
+    if age_ns is None or age_ns > trace.max_gap_ns or not _connected(trace, first, last):
+        return False
+    return in_band(trace, first, last, work)
+
+
+def _connected(trace: Trace, first: int, last: int) -> bool:
+    """Return whether no bracket gap between two readings is over the maximum.
+
+    Unlike a quiet run this bears peaks over their level: a site at work has live processes.
+    """
+    for k in range(first, last):
+        gap_ns = trace.before[k + 1].minus(trace.after[k])
+        if gap_ns is None or gap_ns > trace.max_gap_ns:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One witness's proof that the site is back in steady state.
+
+    Attributes:
+        upper: A of the reading by which work had begun again.
+        lower: I of the end of the last interval proven quiet before it, if there is one.
+    """
+
+    upper: Instant
+    lower: Instant | None
+
+
+def recovery(trace: Trace, released: Instant, dwell_ns: int, work: Sequence[WorkRate]) -> Recovery | None:
+    """Return the first proof of recovery that is not surely before the release.
+
+    It begins with an interval proven active, and from that interval's first reading the rate is in
+    band over a proven span of at least the dwell: one burst is no recovery. Work had begun by A of
+    the reading that ends the first interval; the dwell is not part of the restore time, as it is
+    none of the response time.
+    """
+    place = bisect_left(trace.activities, released.plus(1), key=lambda activity: activity.before)
+    for activity in trace.activities[place:]:
+        i = activity.ends_at - 1
+        j = bisect_left(trace.after, trace.before[i].plus(dwell_ns))
+        if j < len(trace.readings) and _connected(trace, i, j) and in_band(trace, i, j, work):
+            return Recovery(activity.before, _last_quiet(trace, i))
+    return None
+
+
+def _last_quiet(trace: Trace, reading: int) -> Instant | None:
+    for k in range(reading, 0, -1):
+        if trace.words[k] is Word.QUIET:
+            return trace.after[k]
+    return None
