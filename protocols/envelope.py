@@ -125,6 +125,12 @@ def _write(library: LibraryEnvelope) -> bytes:
     return json.dumps(library.to_dict(), separators=(",", ":")).encode()
 
 
+def one_form(envelope: Envelope) -> bytes:
+    """Return the bytes that `seal` writes for these contents: the one form of an envelope at rest."""
+    signatures = {key_id: Signature(key_id, signature.hex()) for key_id, signature in envelope.signatures}
+    return _write(LibraryEnvelope(envelope.payload, envelope.payload_type, signatures))
+
+
 def seal(message: Message, *signers: Signer) -> bytes:
     """Sign a message and return its envelope's bytes.
 

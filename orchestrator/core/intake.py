@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocols.envelope import Envelope, open_envelope, split_frame
+from protocols.envelope import Envelope, one_form, open_envelope, split_frame
 from protocols.errors import EnvelopeError, MessageError, TrustError, UntrustedInput
 from protocols.ids import digest_of
 from protocols.messages import Abort, Closing, Lever, Presence, Reading, Receipt, Release
@@ -94,7 +94,7 @@ def _open(topic: str, envelope: Envelope, trust: FleetTrust) -> Said:
         raise TrustError(Reason.WRONG_SITE, "the fleet has no such site")
     match place:
         case "agent":
-            return _open_receipt(envelope, trust, site)
+            return open_receipt(envelope, trust, site)
         case "witness":
             return open_witness(envelope, trust, site, name)
         case _:
@@ -124,7 +124,26 @@ def _same(fleet: str, site: str, said: Receipt | Reading | Closing | Presence) -
         raise TrustError(Reason.WRONG_SITE, TEXT[Reason.WRONG_SITE])
 
 
-def _open_receipt(envelope: Envelope, trust: FleetTrust, site: str) -> Receipt:
+def check_sole(envelope: Envelope) -> None:
+    """Check that evidence has its one form: a single signature, and the envelope as `seal` writes it.
+
+    Otherwise a hostile sender could have us keep bytes that say one thing in several ways.
+
+    Raises:
+        TrustError: `bad_envelope`.
+    """
+    if len(envelope.signatures) != 1 or envelope.raw != one_form(envelope):
+        raise TrustError(Reason.BAD_ENVELOPE, "evidence carries one signature, in the one form of an envelope")
+
+
+def open_receipt(envelope: Envelope, trust: FleetTrust, site: str) -> Receipt:
+    """Verify a receipt by the agent of one site.
+
+    Raises:
+        TrustError: It is not that agent's, or of another fleet, site or type.
+        MessageError: The payload is not what its type claims.
+    """
+    check_sole(envelope)
     receipt, _ = open_envelope(envelope, Receipt, trust.agents[site])
     _same(trust.fleet, site, receipt)
     return receipt
@@ -140,6 +159,7 @@ def open_witness(envelope: Envelope, trust: FleetTrust, site: str, name: str) ->
     keys = trust.witnesses.get((site, name))
     if keys is None:
         raise TrustError(Reason.UNKNOWN_KEY, "the site has no such witness")
+    check_sole(envelope)
     said: Reading | Closing
     if envelope.payload_type == Closing.payload_type():
         said, _ = open_envelope(envelope, Closing, keys)

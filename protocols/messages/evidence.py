@@ -104,11 +104,18 @@ Signal = Annotated[Counter | Peak | Fact, Field(discriminator="kind")]
 
 
 class Quoted(Part):
-    """The challenge that a witness had latched before it sampled."""
+    """The challenge that a witness had latched before it sampled.
+
+    Attributes:
+        nonce: The challenge's nonce: whoever quotes it had seen the challenge.
+        digest: Digest of the challenge's payload. It covers the journal's head in there, so quoting
+            it cosigns the journal up to there: no record before can be rewritten afterwards.
+    """
 
     drill: DrillId
     seq: Int63
     nonce: Nonce
+    digest: Digest
 
 
 class Reading(Message):
