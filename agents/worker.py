@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -106,53 +107,66 @@ class Pace:
         return cls(_SLICE_S * duty, _SLICE_S * (1 - duty))
 
 
+class StopRequest:
+    """Whether SIGTERM has come; `rest` ends when it does, also if it came just before.
+
+    Args:
+        heeded: Whether to heed it at all.
+    """
+
+    def __init__(self, *, heeded: bool) -> None:
+        self.made = False
+        self._woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGTERM, self._make if heeded else signal.SIG_IGN)
+
+    def rest(self, limit_s: float) -> None:
+        """Wait for `limit_s` seconds or the request."""
+        if not self.made:
+            select.select([self._woken], [], [], limit_s)
+
+    def _make(self, _number: int, _frame: object) -> None:
+        self.made = True
+
+
 class Worker:
-    """Works on a chain at a pace until SIGTERM comes, which must be blocked: it is looked for.
+    """Works on a chain at a pace until it is asked to stop.
 
     Args:
         chain: Where to begin.
         pace: When to rest.
         checkpoint: Where to save, or None to save nothing.
-        heeds_sigterm: Whether SIGTERM ends it.
+        stop: Tells when to stop.
     """
 
-    def __init__(self, chain: Chain, pace: Pace, checkpoint: Path | None, *, heeds_sigterm: bool) -> None:
+    def __init__(self, chain: Chain, pace: Pace, checkpoint: Path | None, stop: StopRequest) -> None:
         self._chain = chain
         self._pace = pace
         self._checkpoint = checkpoint
-        self._heeds_sigterm = heeds_sigterm
+        self._stop = stop
         self._unsaved_s = 0.0
 
     def run(self) -> None:
-        """Work until SIGTERM, then save.
+        """Work until asked to stop, then save.
 
         Raises:
             OSError: The checkpoint cannot be written.
         """
         self._save()
-        while not self._asked_to_stop():
+        while not self._stop.made:
             self._work_one_turn()
-            self._rest()
+            self._stop.rest(self._pace.rest_s)
             self._unsaved_s += self._pace.work_s + self._pace.rest_s
             if self._unsaved_s >= _CHECKPOINT_EVERY_S:
                 self._save()
         self._save()
 
-    def _asked_to_stop(self) -> bool:
-        return self._heeds_sigterm and signal.SIGTERM in signal.sigpending()
-
     def _work_one_turn(self) -> None:
         # A turn is CPU time, not time gone by: what a pause or a busy machine took is not made up for.
         end_s = time.process_time() + self._pace.work_s
-        while time.process_time() < end_s and not self._asked_to_stop():
+        while time.process_time() < end_s and not self._stop.made:
             self._chain.advance(_BATCH_STEPS)
-
-    def _rest(self) -> None:
-        if not self._heeds_sigterm:
-            time.sleep(self._pace.rest_s)
-        elif signal.sigtimedwait([signal.SIGTERM], self._pace.rest_s) is not None:
-            # The wait took the signal: put it back, so that the next look finds it.
-            os.kill(os.getpid(), signal.SIGTERM)
 
     def _save(self) -> None:
         if self._checkpoint is not None:
@@ -176,12 +190,10 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{options.checkpoint}: the checkpoint cannot be used: {error}\n")
         return _EXIT_USAGE
     os.nice(_NICE)
-    # Blocked and looked for, SIGTERM can come at no wrong moment and end any rest at once.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    stop = StopRequest(heeded=options.misbehave != "ignore-sigterm")
     if options.misbehave == "respawn":
         _leave_child_behind(options.pace)
-    heeds_sigterm = options.misbehave != "ignore-sigterm"
-    Worker(chain, options.pace, options.checkpoint, heeds_sigterm=heeds_sigterm).run()
+    Worker(chain, options.pace, options.checkpoint, stop).run()
     return 0
 
 
@@ -194,7 +206,7 @@ def _leave_child_behind(pace: Pace) -> None:
     os.setsid()
     if os.fork():
         os._exit(0)
-    Worker(Chain(), pace, None, heeds_sigterm=False).run()
+    Worker(Chain(), pace, None, StopRequest(heeded=False)).run()
 
 
 def _parser() -> argparse.ArgumentParser:
