@@ -1,0 +1,1 @@
+"""The fleet's files: making a fleet, loading it, plans that people write, and their approval."""

@@ -1,0 +1,108 @@
+"""What a new fleet is to be: sites, owners, broker; with defaults that make a good example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+DEFAULT_OWNERS = ("safety-board", "operations", "regulator")
+DEFAULT_PORT = 18883
+_REGIONS = ("eu-north", "us-east", "ap-south")
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSpec:
+    """A witness of a site, and who owns it."""
+
+    name: str
+    owner: str
+
+
+DEFAULT_WITNESSES = (WitnessSpec("regulator-lab", "regulator-lab"), WitnessSpec("peer-audit", "peer-audit"))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSpec:
+    """A site that is to be made.
+
+    Attributes:
+        name: Its name.
+        region: The value of its attribute `region`.
+        owner: Who owns it; by default `<name>-operator`.
+        argv: Its workload; by default the example worker.
+        environment: Variables added to the workload's; `HALTDRILL_WORKLOAD=<name>`, by which the
+            witnesses know it, is added always.
+        checkpoint: The workload's checkpoint file, when `argv` is given.
+        witnesses: Who observes it.
+        duty: The share of one core that the example worker uses.
+        misbehave: What the example worker does wrong (its option `--misbehave`).
+        lie: Let the agent report halts that it does not make.
+        mock: Mark it a mock site.
+        cgroup: Whether the driver may make a cgroup of its own.
+        quiet_per_s: At or under how much CPU time, microseconds per second, it counts as quiet.
+        band_min_per_s: The least CPU time of steady state, microseconds per second.
+        band_max_per_s: The greatest CPU time of steady state, microseconds per second.
+        max_hold_s: Longest single hold.
+        max_total_held_s: Longest time held under one warrant.
+    """
+
+    name: str
+    region: str = _REGIONS[0]
+    owner: str = ""
+    argv: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    checkpoint: str | None = None
+    witnesses: tuple[WitnessSpec, ...] = DEFAULT_WITNESSES
+    duty: float = 0.15
+    misbehave: str | None = None
+    lie: bool = False
+    mock: bool = False
+    cgroup: Literal["auto", "never"] = "auto"
+    quiet_per_s: int = 20_000
+    band_min_per_s: int = 40_000
+    band_max_per_s: int = 1_500_000
+    max_hold_s: float = 3_600.0
+    max_total_held_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpec:
+    """A fleet that is to be made.
+
+    Attributes:
+        sites: Its sites.
+        approvers: The owners of approver keys.
+        root_owners: The owners of root keys.
+        root_threshold: How many root owners sign a document.
+        dispatcher_owner: The owner of the dispatcher key.
+        host: The broker's address.
+        port: The broker's port.
+        embedded: Whether the orchestrator starts the broker itself.
+        max_clock_skew_s: How far an order's issue time may lie ahead of a site's clock.
+        validity_days: How long the documents are valid.
+        demo: Whether all keys are made in one place, which every report then says.
+    """
+
+    sites: tuple[SiteSpec, ...]
+    approvers: tuple[str, ...] = DEFAULT_OWNERS
+    root_owners: tuple[str, ...] = DEFAULT_OWNERS
+    root_threshold: int = 2
+    dispatcher_owner: str = "control-room"
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    embedded: bool = True
+    max_clock_skew_s: float = 5.0
+    validity_days: int = 365
+    demo: bool = True
+
+
+def example_sites(count: int) -> tuple[SiteSpec, ...]:
+    """Return `count` example sites, spread over three regions."""
+    return tuple(
+        SiteSpec(
+            name=f"{_REGIONS[number % len(_REGIONS)]}-{number // len(_REGIONS) + 1}",
+            region=_REGIONS[number % len(_REGIONS)],
+        )
+        for number in range(count)
+    )
