@@ -78,6 +78,7 @@ class MqttTransport:
         self._connect_timeout_s = connect_timeout_s
         self._inbox = Inbox(inbox_max)
         self._client: aiomqtt.Client | None = None
+        self._up = False
         self._keeper: asyncio.Task[None] | None = None
         self._log = get_logger(broker=self._where, client=client_id)
 
@@ -91,8 +92,8 @@ class MqttTransport:
         Raises:
             TransportError: The broker isn't there in time, or refuses us.
         """
-        client = await self._connect_in_time()
-        self._keeper = asyncio.create_task(self._keep(client), name=f"mqtt {self._client_id}")
+        await self._connect_in_time()
+        self._keeper = asyncio.create_task(self._keep(), name=f"mqtt {self._client_id}")
         self._keeper.add_done_callback(self._kept)
         return self
 
@@ -107,12 +108,13 @@ class MqttTransport:
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
+        await self._release()
         self._inbox.close()
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection at this moment."""
-        return self._client is not None
+        return self._up
 
     @property
     def dropped(self) -> int:
@@ -134,7 +136,7 @@ class MqttTransport:
         if len(payload) > FRAME_MAX_BYTES:
             raise TransportError(f"a frame of {len(payload)} bytes is over the limit of {FRAME_MAX_BYTES}", where=topic)
         client = self._client
-        if client is None:
+        if client is None or not self._up:
             raise TransportError(
                 "there is no connection to the broker", where=self._where, remedy="it is being retried"
             )
@@ -159,14 +161,14 @@ class MqttTransport:
         payload = message.payload or b""
         self._inbox.put(Inbound(message.topic.value, payload, arrival_ns, bool(message.retain)))
 
-    async def _connect_in_time(self) -> aiomqtt.Client:
+    async def _connect_in_time(self) -> None:
         failure = TransportError("the broker did not answer in time", where=self._where)
         pause_s = _BACKOFF_FIRST_S
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 while True:
                     try:
-                        return await self._connect()
+                        return await self._attempt()
                     except _Refused:
                         raise
                     except TransportError as error:
@@ -180,9 +182,17 @@ class MqttTransport:
                 remedy="start the broker, or correct its address in the configuration",
             ) from failure
 
-    async def _connect(self) -> aiomqtt.Client:
+    async def _attempt(self) -> None:
         """Make one attempt to connect and subscribe, and leave nothing behind if it fails."""
-        client = aiomqtt.Client(
+        try:
+            await self._connect()
+        except BaseException:
+            await self._release()
+            raise
+        self._up = True
+
+    async def _connect(self) -> None:
+        self._client = client = aiomqtt.Client(
             self._broker.host,
             self._broker.port,
             identifier=self._client_id,
@@ -197,25 +207,25 @@ class MqttTransport:
         try:
             await _enter(client, self._connect_timeout_s)
             if self._filters:
-                codes = await client.subscribe(
-                    [(topic_filter, 0) for topic_filter in self._filters], timeout=_SUBSCRIBE_TIMEOUT_S
-                )
+                wanted = [(topic_filter, 0) for topic_filter in self._filters]
+                codes = await client.subscribe(wanted, timeout=_SUBSCRIBE_TIMEOUT_S)
                 self._check_granted([code if isinstance(code, int) else code.value for code in codes])
         except MqttConnectError as error:
-            await _discard(client)
             raise _Refused(
                 f"the broker refused the connection: {error}",
                 where=self._where,
                 remedy="check the client's name and credentials at the broker",
             ) from error
         except aiomqtt.MqttError as error:
-            await _discard(client)
             raise TransportError(f"cannot connect: {error}", where=self._where) from error
-        except BaseException:
-            await _discard(client)
-            raise
-        self._client = client
-        return client
+
+    async def _release(self) -> None:
+        # The client is forgotten only after it was freed, so that a cancellation in between leaves
+        # it to the next call.
+        self._up = False
+        if self._client is not None:
+            await _discard(self._client)
+            self._client = None
 
     def _check_granted(self, codes: Sequence[int]) -> None:
         refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= _SUBSCRIPTION_FAILED]
@@ -226,34 +236,35 @@ class MqttTransport:
                 remedy="allow it in the broker's access rules",
             )
 
-    async def _keep(self, client: aiomqtt.Client) -> None:
+    async def _keep(self) -> None:
         """Watch the connection, and make a new one whenever it breaks, until cancelled."""
         pause_s = _BACKOFF_FIRST_S
         while True:
             since_ns = self._clock.boot_ns()
-            try:
-                await _until_disconnected(client)
-            finally:
-                self._client = None
-                await _discard(client)
+            if self._client is not None:
+                await _until_disconnected(self._client)
+            await self._release()
             if self._clock.boot_ns() - since_ns >= _STEADY_S * _NS_PER_S:
                 pause_s = _BACKOFF_FIRST_S
             self._log.warning("transport.disconnected")
-            client, pause_s = await self._reconnect(pause_s)
+            pause_s = await self._reconnect(pause_s)
             self._log.info("transport.reconnected")
 
-    async def _reconnect(self, pause_s: float) -> tuple[aiomqtt.Client, float]:
+    async def _reconnect(self, pause_s: float) -> float:
+        """Try until there is a connection; return the pause to make before the next try."""
         said = ""
         while True:
             # A broker that comes back meets its whole fleet: spread the first moment.
             await self._clock.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             pause_s = min(2 * pause_s, _BACKOFF_MAX_S)
             try:
-                return await self._connect(), pause_s
+                await self._attempt()
             except TransportError as error:
                 if error.what != said:
                     said = error.what
                     self._log.warning("transport.unreachable", reason=said)
+            else:
+                return pause_s
 
     def _kept(self, keeper: asyncio.Task[None]) -> None:
         # A bug in the keeper must not look like a quiet broker.
@@ -297,7 +308,8 @@ async def _enter(client: aiomqtt.Client, timeout_s: float) -> None:
 async def _discard(client: aiomqtt.Client) -> None:
     """Disconnect and free the socket, its callbacks and the library's task, whatever state it is in."""
     client.timeout = _GOODBYE_S
-    if client._connected.done():  # noqa: SLF001 - aiomqtt would wait for ever for one that never was
+    connected = client._connected  # noqa: SLF001 - aiomqtt would wait in vain for one that never was
+    if connected.done() and not connected.cancelled() and connected.exception() is None:
         with contextlib.suppress(aiomqtt.MqttError):
             await client.__aexit__(None, None, None)
     paho = client._client  # noqa: SLF001 - see `_enter`
