@@ -61,6 +61,7 @@ class Drill:
         tracks: Each witness's chain, by site and witness.
         issued: When each challenge was issued, by its number.
         nonces: Each challenge's nonce, by its number.
+        challenges: Digest of each challenge, by its number.
         receipts: What each agent said, by site, in order of arrival.
         results: The final verdicts, by step and site.
     """
@@ -78,6 +79,7 @@ class Drill:
     closings: dict[SiteWitness, Closing] = field(default_factory=dict)
     issued: dict[int, Instant] = field(default_factory=dict)
     nonces: dict[int, str] = field(default_factory=dict)
+    challenges: dict[int, str] = field(default_factory=dict)
     final_from: Instant | None = None
     last_challenge: Instant | None = None
     receipts: dict[str, list[tuple[Instant, Receipt]]] = field(default_factory=dict)
@@ -185,6 +187,7 @@ class Drill:
             raise JournalError(f"challenge {event.seq} is not the one in its envelope", where="journal")
         self.issued[event.seq] = now
         self.nonces[event.seq] = challenge.nonce
+        self.challenges[event.seq] = challenge.digest()
         self.last_challenge = now
         if event.final and self.final_from is None:
             self.final_from = now
@@ -223,18 +226,47 @@ class Drill:
         if closing.quotes.drill == self.drill:
             self.closings[event.site, event.witness] = closing
 
-    def judge(self, number: int, site: str, *, final: bool) -> SiteStepResult:
-        """Judge one site for one step on what is known.
+    def judge(self, number: int, site: str) -> SiteStepResult:
+        """Give the final judgement on one site for one step: closings are demanded."""
+        return judge_step(self.inputs(number, site, final=True))
+
+    def inputs(self, number: int, site: str, *, final: bool) -> StepInputs:
+        """Return what the judgement on one site and one step depends on.
 
         Args:
-            number: The step.
+            number: The step; one that never began counts as not ordered.
             site: A site of the audience.
             final: Whether the drill is over, so that closings are demanded.
         """
-        return judge_step(self._inputs(number, site, final=final))
+        record = self.trust.records[site]
+        run = self.steps[number] if number < len(self.steps) else StepRun(number, preflight_from=self.now)
+        names = [witness.name for witness in record.witnesses]
+        return StepInputs(
+            record=record,
+            step=self.warrant.steps[number],
+            tracks={name: self.tracks[site, name] for name in names},
+            issues=self.issued,
+            preflight_from=run.preflight_from,
+            ordered=run.ordered,
+            published=run.published,
+            released=run.released,
+            release_published=run.release_published,
+            ended=run.ended or self.now,
+            receipts=tuple(
+                ReceiptSeen(receipt.outcome, arrival, receipt.reason)
+                for arrival, receipt in self.receipts.get(site, ())
+                if run.order_digest and receipt.order == run.order_digest
+            ),
+            closed=frozenset(name for name in names if self._closed(site, name)) if final else None,
+            aborted=self.aborted,
+        )
 
-    def _inputs(self, number: int, site: str, *, final: bool) -> StepInputs:
-        raise NotImplementedError
+    def _closed(self, site: str, witness: str) -> bool:
+        """Tell whether a witness's closing covers exactly the chain that is here."""
+        closing, track = self.closings.get((site, witness)), self.tracks[site, witness]
+        if closing is None or not track.contiguous:
+            return False
+        return closing.first <= closing.last < closing.link.seq and track.holds(closing.first, closing.link.seq)
 
     def concern(self, said: Receipt | Reading | Closing, digest: str) -> bool | Reason:
         """Tell whether a verified message belongs into this drill's journal.
@@ -250,7 +282,8 @@ class Drill:
             return False
         if said.quotes.drill != self.drill:
             return True  # a link of its chain, which runs across drills; it brackets nothing here
-        if self.nonces.get(said.quotes.seq) != said.quotes.nonce:
+        quoted = said.quotes
+        if (self.nonces.get(quoted.seq), self.challenges.get(quoted.seq)) != (quoted.nonce, quoted.digest):
             return Reason.MALFORMED
         return True
 

@@ -226,7 +226,7 @@ class _Judgement:
         restore = self._restore()
         findings = self._findings(upper_ns, restore)
         word, cause = verdict(findings)
-        agreeing = set(self.run.starts) if self.run is not None else set()
+        agreeing = self._agreeing()
         dissenting = self.last_words | self.broken_by | self.liars if inputs.ordered is not None else set()
         names = [entry.name for entry in inputs.record.witnesses]
         return SiteStepResult(
@@ -245,6 +245,17 @@ class _Judgement:
             held=findings.held,
             receipts=self._receipts(),
         )
+
+    def _agreeing(self) -> set[str]:
+        """Return the quorum's witnesses, and those that saw a dwell of quiet a little later."""
+        run = self.run
+        if run is None:
+            return set()
+        return set(run.starts) | {
+            voice.name
+            for voice in self.voices
+            if voice.may_agree and q.saw_dwell(voice.trace, run.start, self.until, self.dwell_ns)
+        }
 
     def _findings(self, upper_ns: int | None, restore: tuple[int, int] | None) -> Findings:
         inputs, step = self.inputs, self.inputs.step

@@ -108,6 +108,12 @@ def _from(trace: Trace, ordered: Instant) -> Sequence[int]:
     return trace.lasting[bisect_left(trace.lasting, ordered, key=lambda i: trace.before[i]) :]
 
 
+def saw_dwell(trace: Trace, since: Instant, until: Instant, dwell_ns: int) -> bool:
+    """Return whether the witness by itself saw a dwell of quiet between `since` and `until`."""
+    starts = _from(trace, since)
+    return bool(starts) and trace.before[starts[0]].plus(dwell_ns) <= until
+
+
 def activity_between(trace: Trace, start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
     """Return the first activity surely after `start`, beginning before `begin_by` and over by `until`."""
     place = bisect_left(trace.activities, start, key=lambda activity: activity.after)

@@ -49,7 +49,6 @@ PASSIVE: dict[str, frozenset[Phase]] = {
     "drill.resumed": frozenset(Phase) - {Phase.OPENING, Phase.CLOSED},
     "challenge.issued": frozenset(Phase) - {Phase.OPENING, Phase.CLOSED},
     "order.published": frozenset({Phase.ORDERED, Phase.ABORTING}),
-    "release.issued": frozenset({Phase.ABORTING}),
     "release.published": frozenset({Phase.RECOVERING, Phase.ABORTING}),
     "recall.issued": frozenset(Phase) - {Phase.OPENING, Phase.CLOSED},
     "receipt.received": frozenset(Phase) - {Phase.OPENING, Phase.CLOSED},

@@ -147,7 +147,7 @@ class Runtime:
         turn = Turn()
         for item in await self._examine(inbound):
             self._take(turn, item)
-        now = self._now()
+        now = self.now()
         self.live.refresh(now)
         if self._stop_reason and not self.drill.aborted:
             self._abort(turn)
@@ -224,7 +224,7 @@ class Runtime:
 
     def _send_stop(self, turn: Turn, envelope: str) -> None:
         self._stop_frame = envelope.encode()
-        self._agenda.pacing.stop_ns = self._now().ns
+        self._agenda.pacing.stop_ns = self.now().ns
         ordered = self.drill.step.ordered is not None
         then = ev.ReleasePublished(step=self.drill.step.number) if ordered else None
         turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
@@ -239,11 +239,11 @@ class Runtime:
                 order, text = self._issuer.order(step, wall_ns=wall_ns)
                 self._decide(turn, ev.OrderIssued(step=step, envelope=text), order)
                 self._order_frame = f"{text}\n{self._warrant_text}".encode()
-                self._agenda.pacing.order_ns = self._now().ns
+                self._agenda.pacing.order_ns = self.now().ns
                 self._agenda.pacing.stop_ns = None
                 turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, ev.OrderPublished(step=step)))
             case todo.RepeatOrder():
-                self._agenda.pacing.order_ns = self._now().ns
+                self._agenda.pacing.order_ns = self.now().ns
                 first = self.drill.step.published is None  # the first publish failed: this one may be it
                 then = ev.OrderPublished(step=self.drill.step.number) if first else None
                 turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, then))
@@ -252,10 +252,10 @@ class Runtime:
                 self._decide(turn, ev.ReleaseIssued(step=step, envelope=text), release)
                 self._send_stop(turn, text)
             case todo.RepeatStop():
-                self._agenda.pacing.stop_ns = self._now().ns
+                self._agenda.pacing.stop_ns = self.now().ns
                 first = self.drill.step.release_published is None
-                then = ev.ReleasePublished(step=self.drill.step.number) if first else None
-                turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
+                back = ev.ReleasePublished(step=self.drill.step.number) if first else None
+                turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, back))
             case todo.AskAgain(site=site, witness=witness, first=first, last=last):
                 recall, text = self._issuer.recall(site, witness, first, last)
                 self._decide(turn, ev.RecallIssued(site=site, witness=witness, envelope=text), recall)
@@ -281,12 +281,13 @@ class Runtime:
         passed = not self.drill.aborted
         for number in range(len(self.drill.warrant.steps)):
             for site in self.drill.audience:
-                result = self.drill.judge(number, site, final=True)
+                result = self.drill.judge(number, site)
                 passed = passed and result.passed
                 self._decide(turn, ev.SiteJudged(step=number, site=site, result=result))
         self._decide(turn, ev.DrillClosed(passed=passed, aborted=self.drill.aborted))
 
-    def _now(self) -> Instant:
+    def now(self) -> Instant:
+        """Return the time of the clock that the drill is measured by."""
         return Instant(self._epoch, self._clock.boot_ns())
 
     def _decide(self, turn: Turn, event: ev.Event, said: Message | None = None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator.core import events as ev
 from orchestrator.core.criteria import uncovered_signals
 from orchestrator.core.drill import Drill
+from orchestrator.fleet.load import FleetDocuments
 from orchestrator.journal.base import JournalStore
 from orchestrator.runtime.issuer import Issuer
 from protocols.envelope import parse_envelope
@@ -18,16 +19,6 @@ from protocols.messages import Warrant
 from protocols.trust import FleetTrust, audience_of, check_warrant
 
 SOFTWARE = "haltdrill orchestrator 0.1.0"
-
-
-@dataclass(frozen=True, slots=True)
-class FleetDocuments:
-    """The documents' exact bytes, as they go into the journal and the bundle."""
-
-    roots: tuple[bytes, ...]
-    policy: bytes
-    index: bytes
-    records: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,7 @@ def documents_held(documents: FleetDocuments, warrant: bytes) -> list[ev.Event]:
         (ev.DocumentKind.ROOT, documents.roots),
         (ev.DocumentKind.POLICY, [documents.policy]),
         (ev.DocumentKind.FLEET_INDEX, [documents.index]),
-        (ev.DocumentKind.SITE_RECORD, documents.records),
+        (ev.DocumentKind.SITE_RECORD, [documents.records[site] for site in sorted(documents.records)]),
         (ev.DocumentKind.WARRANT, [warrant]),
     ]
     return [
@@ -73,7 +64,6 @@ def check_can_prove(warrant: Warrant, audience: Sequence[str], trust: FleetTrust
 
 
 def open_drill(
-    trust: FleetTrust,
     documents: FleetDocuments,
     warrant_raw: bytes,
     signer: Signer,
@@ -90,6 +80,7 @@ def open_drill(
         EnvelopeError: It is no envelope.
         JournalError: The journal cannot be written.
     """
+    trust = documents.trust
     envelope = parse_envelope(warrant_raw.strip())
     warrant, _ = check_warrant(envelope, trust.policy, trust.approvers, trust.fleet)
     key_id = signer.public_key.keyid

@@ -1,0 +1,103 @@
+"""Runs a drill in front of a person: the live view, Ctrl-C, and what is left behind at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.cli.live_view import watch
+from orchestrator.core.drill import Drill
+from orchestrator.runtime.conduct import Conductor
+from orchestrator.runtime.loop import Runtime
+
+HINT = "Ctrl-C aborts: every site is released at once"
+
+
+class _Screen:
+    """The live view as a task that starts when the runtime is there."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.runtime: Runtime | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.task = asyncio.create_task(watch(runtime, self.console, hint=HINT))
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
+
+
+@contextlib.contextmanager
+def _signals(screen: _Screen, main: asyncio.Task[Any]) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) abort the drill in order, and the second one leave."""
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if screen.runtime is None or screen.runtime.drill.aborted:
+            main.cancel()
+        else:
+            screen.console.print("aborting: every site is released now; once more leaves at once", style="bold")
+            screen.runtime.abort("interrupted by the operator of the orchestrator")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def conduct_in_view(
+    conductor: Conductor, warrant: bytes, console: Console, *, beside: Coroutine[Any, Any, None] | None = None
+) -> Drill:
+    """Run a drill with a live view on `console`.
+
+    Args:
+        conductor: What it is conducted with.
+        warrant: The warrant's envelope.
+        console: Where the view is drawn.
+        beside: Something that must not end while the drill runs, such as watching its children;
+            when it raises, the drill is left and the error is raised.
+
+    Raises:
+        HaltdrillError: The drill could not be opened, or could not go on.
+        KeyboardInterrupt: The person left.
+    """
+    screen = _Screen(console)
+    said = ""
+
+    def told(here: int, wanted: int) -> None:
+        nonlocal said
+        line = f"{here} of {wanted} agents and witnesses are there"
+        if line != said:
+            said = line
+            console.print(line, highlight=False)
+
+    main = asyncio.create_task(conductor.conduct(warrant, told=told, started=screen.start))
+    guard = asyncio.create_task(beside) if beside is not None else None
+    try:
+        with _signals(screen, main):
+            waiting = {main} if guard is None else {main, guard}
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if guard is not None and guard in done and not main.done():
+                await guard
+            return await main
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        for task in (main, guard):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in (main, guard) if task is not None), return_exceptions=True)
+        await screen.stop()

@@ -1,0 +1,1 @@
+"""The demo: real agents, witnesses and workloads on this machine, which die with it."""

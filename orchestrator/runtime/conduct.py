@@ -1,0 +1,142 @@
+"""Conducts a drill over a connection: waits for the sites to be there, opens it, runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from orchestrator.core.drill import Drill
+from orchestrator.core.intake import Heard, examine
+from orchestrator.fleet.load import FleetDocuments
+from orchestrator.journal.base import JournalStore
+from orchestrator.runtime.eventlog import EventLog
+from orchestrator.runtime.loop import Runtime
+from orchestrator.runtime.opening import open_drill
+from protocols.clock import Clock
+from protocols.envelope import parse_envelope
+from protocols.host.logs import FilteringBoundLogger
+from protocols.keys import Signer
+from protocols.messages import Presence, Role
+from protocols.transport.base import Transport
+from protocols.trust import FleetTrust, audience_of, check_warrant
+
+Party = tuple[str, str]
+"""A site, and `agent` or the name of one of its witnesses."""
+
+POLL_S = 0.1
+
+
+def parties_of(trust: FleetTrust, audience: Collection[str]) -> frozenset[Party]:
+    """Return everyone who has to be there for a drill of `audience`."""
+    agents = {(site, "agent") for site in audience}
+    return frozenset(agents | {(site, witness.name) for site in audience for witness in trust.records[site].witnesses})
+
+
+async def gather_presence(
+    transport: Transport,
+    trust: FleetTrust,
+    wanted: Collection[Party],
+    clock: Clock,
+    *,
+    timeout_s: float,
+    told: Callable[[int, int], None] = lambda _here, _wanted: None,
+) -> dict[Party, Presence]:
+    """Wait until everyone said that they are there, at most `timeout_s` seconds.
+
+    Args:
+        transport: The connection, already entered.
+        trust: The fleet.
+        wanted: Who is waited for.
+        clock: The one clock.
+        timeout_s: How long to wait; whoever is absent by then is simply not in the result.
+        told: Called with how many are there and how many are wanted.
+    """
+    here: dict[Party, Presence] = {}
+    until_ns = clock.boot_ns() + round(timeout_s * 1e9)
+    while clock.boot_ns() < until_ns and not here.keys() >= set(wanted):
+        try:
+            async with asyncio.timeout(POLL_S):
+                inbound = await transport.receive(1024)
+        except TimeoutError:
+            continue
+        for message in inbound:
+            for item in examine(message.topic, message.payload, message.arrival_ns, trust):
+                if isinstance(item, Heard) and isinstance(item.said, Presence):
+                    said = item.said
+                    here[said.site, "agent" if said.role is Role.AGENT else said.name] = said
+        told(len(here.keys() & set(wanted)), len(wanted))
+    return here
+
+
+@dataclass(frozen=True, slots=True)
+class Conductor:
+    """Everything that a drill is conducted with.
+
+    Attributes:
+        documents: The fleet.
+        signer: The dispatcher's signer.
+        store: Where the journal goes.
+        transport: The connection to the sites, already entered.
+        clock: The one clock.
+        log: Where log lines go.
+        presence_s: How long to wait for agents and witnesses before the drill is opened.
+    """
+
+    documents: FleetDocuments
+    signer: Signer
+    store: JournalStore
+    transport: Transport
+    clock: Clock
+    log: FilteringBoundLogger
+    presence_s: float = 10.0
+
+    async def conduct(
+        self,
+        warrant: bytes,
+        *,
+        told: Callable[[int, int], None] = lambda _here, _wanted: None,
+        started: Callable[[Runtime], Awaitable[None] | None] = lambda _runtime: None,
+    ) -> Drill:
+        """Run one use of a warrant to its end.
+
+        Args:
+            warrant: The warrant's envelope.
+            told: Told of who is there while waiting.
+            started: Called with the runtime before it runs, to watch it or to be able to abort.
+
+        Raises:
+            HaltdrillError: The drill could not be opened, or the journal failed.
+        """
+        trust = self.documents.trust
+        approved, _ = check_warrant(parse_envelope(warrant.strip()), trust.policy, trust.approvers, trust.fleet)
+        wanted = parties_of(trust, audience_of(approved, trust.index, trust.records))
+        here = await gather_presence(
+            self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told
+        )
+        for site, who in sorted(wanted - here.keys()):
+            self.log.warning("party.absent", site=site, party=who)
+        opened = open_drill(
+            self.documents,
+            warrant,
+            self.signer,
+            self.store,
+            nonce=lambda: secrets.token_hex(16),
+            wall_ns=self.clock.wall_ns(),
+        )
+        runtime = Runtime(
+            opened.drill,
+            opened.events,
+            opened.issuer,
+            self.store,
+            self.transport,
+            self.clock,
+            tick_s=min(0.05, approved.challenge_s / 4),
+            observers=[EventLog(opened.drill, self.log)],
+        )
+        runtime.presence.update(here)
+        outcome = started(runtime)
+        if outcome is not None:
+            await outcome
+        return await runtime.run()

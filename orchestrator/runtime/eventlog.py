@@ -1,0 +1,87 @@
+"""One log line for each journal event, with the event's own name and the drill's fields.
+
+Volume is bounded by level: what comes once a challenge or once a reading is `debug`, what a person
+follows is `info`, and what a person must not miss is `warning` or `error`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.core import events as ev
+from orchestrator.core.drill import Drill
+from orchestrator.core.grades import Verdict, explain
+from protocols.host.logs import FilteringBoundLogger
+from protocols.messages import Message, Outcome, Receipt
+
+_QUIET = {
+    "document.held",
+    "challenge.issued",
+    "reading.received",
+    "closing.received",
+    "recall.issued",
+    "order.published",
+    "release.published",
+}
+_LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED}
+
+
+class EventLog:
+    """An observer of the runtime that writes each appended event to the log.
+
+    Args:
+        drill: The drill, for the names of its steps.
+        log: Where lines go.
+    """
+
+    def __init__(self, drill: Drill, log: FilteringBoundLogger) -> None:
+        self._drill = drill
+        self._log = log
+
+    def __call__(self, stamped: ev.Stamped, said: Message | None) -> None:
+        """Write the line of one event."""
+        event = stamped.event
+        own = event.model_dump(exclude={"type", "envelope", "result", "audience"}, exclude_none=True)
+        fields: dict[str, Any] = {"drill": self._drill.drill, "clock_epoch": stamped.epoch, "t_ns": stamped.t_ns, **own}
+        self._name_step(fields)
+        level = self._level(event, said)
+        if isinstance(event, ev.DrillOpened):
+            fields["sites"] = len(event.audience)
+        if isinstance(said, Receipt):
+            fields |= {"outcome": said.outcome, "reason": said.reason, "detail": said.detail, "order": said.order}
+        if isinstance(event, ev.SiteJudged):
+            result = event.result
+            fields |= {
+                "verdict": result.verdict,
+                "grade": result.grade,
+                "cause": result.cause,
+                "response_lower_ns": result.response_lower_ns,
+                "response_upper_ns": result.response_upper_ns,
+                "explanation": explain(result),
+            }
+        getattr(self._log, level)(event.type, **fields)
+
+    def _name_step(self, fields: dict[str, Any]) -> None:
+        number = fields.get("step")
+        if isinstance(number, int) and number < len(self._drill.warrant.steps):
+            step = self._drill.warrant.steps[number]
+            fields |= {"step_name": step.name, "control": step.params.control}
+
+    @staticmethod
+    def _level(event: ev.Event, said: Message | None) -> str:
+        if event.type in _QUIET:
+            return "debug"
+        match event:
+            case ev.InputRejected() | ev.InputsIgnored() | ev.Aborted() | ev.DrillResumed():
+                return "warning"
+            case ev.SiteJudged(result=result):
+                if result.verdict in _LOUD:
+                    return "error"
+                return "debug" if result.passed else "warning"
+            case ev.DrillClosed(passed=passed):
+                return "info" if passed else "error"
+            case ev.ReceiptReceived():
+                bad = isinstance(said, Receipt) and said.outcome in {Outcome.REFUSED, Outcome.FAILED}
+                return "warning" if bad else "debug"
+            case _:
+                return "info"

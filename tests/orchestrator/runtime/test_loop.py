@@ -1,0 +1,237 @@
+"""Whole drills through the real runtime on virtual time, with scripted sites."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.core import events as ev
+from orchestrator.core.drill import Drill
+from orchestrator.core.grades import Cause, Grade, Verdict
+from orchestrator.core.states import Phase
+from orchestrator.journal.chain import ChainReader, stamped_of
+from protocols.controls import PauseParams, ShutdownParams
+from protocols.messages import Message
+from tests.kit import Fleet, approver_label, key_of, make_fleet
+from tests.orchestrator.runtime.scripted import Script, Stage
+from tests.virtual import run_virtual
+
+
+def two_sites() -> Fleet:
+    return make_fleet(("alpha", "beta"), witnesses=3)
+
+
+def play(script: Script, *, params: PauseParams | ShutdownParams | None = None) -> Drill:
+    fleet = two_sites()
+    stage = Stage(fleet, {"beta": script})
+    return run_virtual(stage.play(fleet.warrant(params=params or PauseParams(), hold_s=12.0)))
+
+
+def test_honest_sites_are_verified() -> None:
+    """A drill with nothing wrong passes, and each response time holds the true 0.4 s."""
+    drill = play(Script())
+    assert drill.passed
+    for site in ("alpha", "beta"):
+        result = drill.results[0, site]
+        assert (result.verdict, result.grade) == (Verdict.VERIFIED, Grade.HELD)
+        assert result.response_lower_ns is not None
+        assert result.response_upper_ns is not None
+        assert result.response_lower_ns <= 400_000_000 <= result.response_upper_ns
+        assert result.response_upper_ns - result.response_lower_ns < 600_000_000
+
+
+def test_shutdown_is_verified_by_no_live_process() -> None:
+    """A shutdown passes when work stands still and no process is left."""
+    assert play(Script(), params=ShutdownParams()).passed
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict", "cause"),
+    [
+        (Script(lies=True), Verdict.CONTRADICTED, Cause.ACTIVE_AFTER_REPORT),
+        (Script(silent=True), Verdict.UNPROVEN, Cause.SILENT),
+        (Script(refuses=True), Verdict.REFUSED, Cause.REFUSED),
+        (Script(delay_s=6.0), Verdict.LATE, Cause.OVER_LIMIT),
+        (Script(resumes_after_s=4.0), Verdict.BROKEN, Cause.ACTIVE_IN_HOLD),
+        (Script(stays_down=True), Verdict.NOT_RESTORED, Cause.NOT_SEEN_BACK),
+        (Script(idle=True), Verdict.UNPROVEN, Cause.NO_LOAD),
+        (Script(mute=frozenset({"w1", "w2"})), Verdict.UNPROVEN, Cause.NO_CLOSING),
+        (Script(no_closing=frozenset({"w1", "w2"})), Verdict.UNPROVEN, Cause.NO_CLOSING),
+        (
+            Script(
+                lost={"w1": frozenset({20}), "w2": frozenset({20})},
+                never_resends=frozenset({"w1", "w2"}),
+            ),
+            Verdict.UNPROVEN,
+            Cause.GAP,
+        ),
+    ],
+    ids=lambda value: str(value.value) if isinstance(value, Verdict) else "",
+)
+def test_each_fault_gets_its_verdict(script: Script, verdict: Verdict, cause: Cause) -> None:
+    """Each thing that a site can do wrong is told apart, and never touches the other site's verdict."""
+    drill = play(script)
+    assert drill.passed is False
+    assert (drill.results[0, "beta"].verdict, drill.results[0, "beta"].cause) == (verdict, cause)
+    assert drill.results[0, "alpha"].verdict is Verdict.VERIFIED
+
+
+def test_a_lying_minority_of_witnesses_cannot_make_a_pass() -> None:
+    """One witness that always reports work lowers the verdict: dissent is never outvoted."""
+    drill = play(Script(blind=frozenset({"w3"})))
+    assert drill.results[0, "beta"].verdict is not Verdict.VERIFIED
+
+
+def test_lost_readings_are_recalled() -> None:
+    """Readings lost on the wire are asked for again, and the site still passes."""
+    assert play(Script(lost={"w1": frozenset({3, 4, 20}), "w2": frozenset({9, 30})})).passed
+
+
+def test_two_steps_run_one_after_the_other() -> None:
+    """A plan with a pause and a shutdown proves both at every site."""
+    fleet = two_sites()
+    steps = (
+        fleet.step(name="pause", hold_s=8.0),
+        fleet.step(name="stop", hold_s=8.0, params=ShutdownParams(grace_s=1.0)),
+    )
+    drill = run_virtual(Stage(fleet).play(fleet.warrant(*steps)))
+    assert drill.passed
+    assert set(drill.results) == {(step, site) for step in (0, 1) for site in ("alpha", "beta")}
+
+
+def test_no_load_anywhere_orders_nothing() -> None:
+    """When no site is at work, nothing could be proved, so nothing is ordered."""
+    fleet = two_sites()
+    stage = Stage(fleet, {site: Script(idle=True) for site in fleet.sites})
+    drill = run_virtual(stage.play(fleet.warrant()))
+    assert drill.passed is False
+    assert all(run.ordered is None for run in drill.steps)
+    assert {result.cause for result in drill.results.values()} == {Cause.NOT_ORDERED}
+
+
+async def _abort_in_the_hold(stage: Stage) -> None:
+    while stage.runtime is None or stage.runtime.drill.phase is not Phase.ORDERED:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(3)
+    stage.runtime.abort("a test says so")
+
+
+def test_abort_releases_and_watches_the_recovery() -> None:
+    """An abort in the hold restores every site, is no pass, and orders nothing more."""
+    fleet = two_sites()
+    seen: list[str] = []
+
+    def note(stamped: ev.Stamped, _said: Message | None) -> None:
+        seen.append(stamped.event.type)
+
+    stage = Stage(fleet)
+    steps = (fleet.step(name="one"), fleet.step(name="two"))
+    drill = run_virtual(stage.play(fleet.warrant(*steps), observers=[note], meanwhile=_abort_in_the_hold))
+    assert drill.aborted
+    assert drill.passed is False
+    assert all(site.load.active for site in stage.sites.values())
+    assert seen.count("order.issued") == 1
+    assert "order.issued" not in seen[seen.index("drill.aborted") :]
+    assert all(result.restore_upper_ns is not None for (step, _), result in drill.results.items() if step == 0)
+
+
+async def _approver_aborts(stage: Stage) -> None:
+    while stage.runtime is None or stage.runtime.drill.phase is not Phase.ORDERED:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(2)
+    fleet, drill = stage.fleet, stage.runtime.drill
+    from orchestrator.runtime.issuer import make_abort
+
+    _, envelope = make_abort(
+        key_of(approver_label("safety")),
+        fleet.fleet,
+        drill.warrant.digest(),
+        drill.use,
+        "an approver says so",
+        fleet.nonce(),
+        stage.clock.wall_ns(),
+    )
+    stage.broker.route(fleet.topics.stops, envelope.encode())
+
+
+def test_any_single_approver_aborts_over_the_wire() -> None:
+    """An abort signed by one approver, from anywhere, ends the drill and is journalled with its envelope."""
+    fleet = two_sites()
+    drill = run_virtual(Stage(fleet).play(fleet.warrant(), meanwhile=_approver_aborts))
+    assert drill.abort_reason == "an approver says so"
+
+
+async def _junk(stage: Stage) -> None:
+    topics = stage.fleet.topics
+    for number in range(1500):
+        stage.broker.route(topics.witness("alpha", "w1"), b"junk %d" % number)
+        stage.broker.route(topics.witness("nowhere", "w1"), b"{}")
+        if number % 50 == 0:
+            await asyncio.sleep(0.1)
+
+
+def test_junk_is_counted_and_stops_nothing() -> None:
+    """Junk from the wire fills neither the journal nor the way of an honest drill."""
+    fleet = two_sites()
+    rejected = 0
+
+    def note(stamped: ev.Stamped, _said: Message | None) -> None:
+        nonlocal rejected
+        rejected += isinstance(stamped.event, ev.InputRejected)
+
+    drill = run_virtual(Stage(fleet).play(fleet.warrant(), observers=[note], meanwhile=_junk))
+    assert drill.passed
+    assert rejected == 1000
+    assert drill.rejected == 3000
+
+
+def test_the_journal_alone_gives_the_same_drill() -> None:
+    """Replaying the journal folds to the same phase, figures and verdicts: the log is the drill."""
+    fleet = two_sites()
+    stage = Stage(fleet, {"beta": Script(lies=True)})
+    drill = run_virtual(stage.play(fleet.warrant()))
+    reader = ChainReader(drill.drill)
+    again = Drill(fleet.trust(), drill.warrant)
+    for raw in stage.store.lines(drill.drill):
+        again.apply(stamped_of(reader.read(raw)))
+    assert again.phase is Phase.CLOSED
+    assert again.results == drill.results
+    for (step, site), result in drill.results.items():
+        assert again.judge(step, site) == result
+
+
+def test_nothing_is_published_before_it_is_appended() -> None:
+    """The order reaches the wire only after its event is in the store."""
+    fleet = two_sites()
+    stage = Stage(fleet)
+    stored: list[int] = []
+    append = stage.store.append
+    sent: list[tuple[str, int]] = []
+    route = stage.broker.route
+
+    def recording_append(drill: str, lines: object) -> None:
+        append(drill, lines)  # type: ignore[arg-type]
+        stored.extend(line.seq for line in lines)  # type: ignore[attr-defined]
+
+    def recording_route(topic: str, payload: bytes, *, retain: bool = False) -> None:
+        sent.append((topic, len(stored)))
+        route(topic, payload, retain=retain)
+
+    stage.store.append = recording_append  # type: ignore[method-assign]
+    stage.broker.route = recording_route  # type: ignore[method-assign]
+    drill = run_virtual(stage.play(fleet.warrant()))
+    order_seq = next(
+        record.seq
+        for raw in stage.store.lines(drill.drill)
+        for record in [_record(raw)]
+        if record.event.type == "order.issued"
+    )
+    first_publish = next(count for topic, count in sent if topic == fleet.topics.orders)
+    assert first_publish > order_seq
+
+
+def _record(raw: bytes):  # type: ignore[no-untyped-def]
+    from orchestrator.journal.chain import decode_record
+
+    return decode_record(raw, where="test")
