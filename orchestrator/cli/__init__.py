@@ -1,0 +1,1 @@
+"""The command `haltdrill`: one module for each group of commands, and what they have in common."""

@@ -1,0 +1,192 @@
+"""Commands on fleets and plans: `init`, `approve`, `plan check`, `plan explain`. All work offline."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.common import (
+    ExitCode,
+    FleetOption,
+    JsonFlag,
+    confirmed,
+    fleet_folder,
+    print_json,
+    run_command,
+)
+from orchestrator.fleet.approve import Approval, prepare_approval, warrant_path
+from orchestrator.fleet.create import create_fleet
+from orchestrator.fleet.explain import approval_lines, explain_warrant
+from orchestrator.fleet.load import load_documents
+from orchestrator.fleet.plan import PlanFile, load_plan
+from orchestrator.fleet.plan_check import all_dispatchers, check_plan, compile_plan
+from orchestrator.fleet.spec import DEFAULT_PORT, FleetSpec, example_sites
+from protocols.host.clock import SystemClock
+from protocols.host.files import read_private_key
+from protocols.trust import FleetTrust, owners_required
+
+_NONCE_BYTES = 16
+_SITES_MAX = 1_000
+
+PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, a YAML file.", show_default=False)]
+
+plan_app = typer.Typer(no_args_is_help=True, help="Check a drill plan, or say in words what it does.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to `app`."""
+    app.command("init", epilog="Example: haltdrill init my-fleet --sites 5")(init)
+    app.command(
+        "approve",
+        epilog="Example: haltdrill approve plans/pause.yaml --key keys/approver-regulator.key",
+    )(approve)
+    app.add_typer(plan_app, name="plan")
+
+
+@run_command
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
+    *,
+    sites: Annotated[int, typer.Option(min=1, max=_SITES_MAX, help="How many example sites.")] = 5,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The broker's port on this machine.")] = DEFAULT_PORT,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Make a fleet to start from: keys, signed documents, configuration and example plans.
+
+    Private keys are written 0600 and nothing is ever overwritten. All keys are made in this one
+    place, so the fleet is marked a demo, and every report says so.
+    """
+    spec = FleetSpec(sites=example_sites(sites), port=port)
+    layout = create_fleet(folder, spec, SystemClock().wall_ns())
+    fleet = layout.fleet_id.read_text("ascii").strip()
+    plan = layout.plans / "pause.yaml"
+    keys = [layout.approver_key(owner) for owner in spec.approvers]
+    if as_json:
+        print_json(
+            {
+                "folder": str(layout.folder),
+                "fleet": fleet,
+                "sites": [site.name for site in spec.sites],
+                "plans": [str(plan), str(layout.plans / "shutdown.yaml")],
+                "approver_keys": {owner: str(layout.approver_key(owner)) for owner in spec.approvers},
+            }
+        )
+        return ExitCode.PASSED
+    typer.echo(f"Made a demo fleet of {sites} sites in {folder}")
+    typer.echo(f"Fleet id   {fleet}")
+    typer.echo("\nNext, two owners approve the example plan:")
+    for key in keys[:2]:
+        typer.echo(f"  haltdrill approve {_short(plan, folder)} --key {_short(key, folder)}")
+    return ExitCode.PASSED
+
+
+def _short(path: Path, folder: Path) -> Path:
+    """Return `path` as the person named its folder."""
+    return folder / path.relative_to(folder.absolute())
+
+
+@run_command
+def approve(
+    plan: PlanArgument,
+    *,
+    key: Annotated[Path, typer.Option(metavar="KEY", help="The owner's private key.", show_default=False)],
+    fleet: FleetOption = None,
+    warrant: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The warrant's file. By default PLAN's name with .warrant.json."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Add one owner's approval to a plan's warrant, offline.
+
+    Shows in words what is being approved, and asks. The first approval makes the warrant; each
+    later one signs only if the plan still says the same.
+    """
+    now_ns = SystemClock().wall_ns()
+    source = load_plan(plan)
+    trust = load_documents(fleet_folder(fleet, plan), now_ns).trust
+    signer = read_private_key(key)
+    approval = prepare_approval(source, trust, signer, warrant or warrant_path(plan), nonce=_nonce, now_ns=now_ns)
+    if not as_json or not yes:
+        typer.echo(approval.text, err=as_json)
+    if not approval.already:
+        if not confirmed(f"\nApprove this as {approval.owner}?", yes=yes):
+            typer.echo("Not approved; nothing was changed.", err=True)
+            return ExitCode.USAGE
+        approval.write()
+    _say_approved(approval, trust, as_json=as_json)
+    return ExitCode.PASSED
+
+
+def _nonce() -> str:
+    return secrets.token_hex(_NONCE_BYTES)
+
+
+def _say_approved(approval: Approval, trust: FleetTrust, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "warrant": str(approval.path),
+                "digest": approval.warrant.digest(),
+                "owner": approval.owner,
+                "already": approval.already,
+                "approved_by": list(approval.approved_by),
+                "required": approval.required,
+                "missing": approval.missing,
+            }
+        )
+        return
+    done = f"{approval.owner} had approved this before; the warrant is unchanged" if approval.already else "Approved"
+    typer.echo(f"\n{done}: {approval.path}")
+    for line in approval_lines(approval.warrant, trust, approval.approved_by):
+        typer.echo(line)
+
+
+@plan_app.command("check", epilog="Example: haltdrill plan check plans/pause.yaml")
+@run_command
+def plan_check(plan: PlanArgument, *, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
+    """Check a plan against the fleet: its keys, its sites, their controls, limits and witnesses.
+
+    The first mistake is named with its line and what would be right.
+    """
+    now_ns = SystemClock().wall_ns()
+    source, trust, sites = _checked(plan, fleet, now_ns)
+    steps = [step.name for step in source.plan.steps]
+    if as_json:
+        print_json({"plan": source.plan.name, "ok": True, "sites": list(sites), "steps": steps})
+    else:
+        word = "step" if len(steps) == 1 else "steps"
+        typer.echo(f"{plan}: good; {len(steps)} {word} at {len(sites)} of {len(trust.records)} sites")
+    return ExitCode.PASSED
+
+
+@plan_app.command("explain", epilog="Example: haltdrill plan explain plans/pause.yaml")
+@run_command
+def plan_explain(plan: PlanArgument, *, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
+    """Say in words what a plan does, at which sites, for how long and how often."""
+    now_ns = SystemClock().wall_ns()
+    source, trust, sites = _checked(plan, fleet, now_ns)
+    warrant = compile_plan(source.plan, trust, dispatchers=all_dispatchers(trust), nonce=_nonce(), now_ns=now_ns)
+    text = explain_warrant(warrant, trust)
+    if as_json:
+        print_json(
+            {
+                "plan": source.plan.name,
+                "sites": list(sites),
+                "owners_required": owners_required(trust.policy, warrant),
+                "text": text,
+            }
+        )
+    else:
+        typer.echo(text)
+    return ExitCode.PASSED
+
+
+def _checked(plan: Path, fleet: Path | None, now_ns: int) -> tuple[PlanFile, FleetTrust, tuple[str, ...]]:
+    source = load_plan(plan)
+    trust = load_documents(fleet_folder(fleet, plan), now_ns).trust
+    return source, trust, check_plan(source, trust, now_ns=now_ns)
