@@ -14,7 +14,7 @@ from protocols.limits import NAME_MAX_CHARS, TEXT_MAX_CHARS
 _NAME = rf"^[a-z0-9]([a-z0-9-]{{0,{NAME_MAX_CHARS - 2}}}[a-z0-9])?$"
 _HEX_DIGEST = r"^[0-9a-f]{64}$"
 _DRILL = r"^[0-9]{8}t[0-9]{6}z-[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?-[0-9a-f]{6}$"
-_UTC = re.compile(r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.(\d{9})Z$", re.ASCII)
+_UTC = re.compile(r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.(\d{9})Z\Z", re.ASCII)
 _NS_PER_S = 1_000_000_000
 _UTC_MAX_NS = 253_402_300_800 * _NS_PER_S  # year 10000
 
