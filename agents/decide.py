@@ -257,9 +257,10 @@ def _on_stop(state: AgentState, raw: bytes, trust: SiteTrust, moment: Moment) ->
     except TrustError as error:
         # A lever for another site is nothing unusual on a topic that all sites share.
         level: Level = "debug" if error.reason == Reason.WRONG_SITE else "warning"
-        return Decision(notes=(Note(level, "agent.stop.rejected", {"reason": error.reason, "detail": error.what}),))
+        fields = {"reason": error.reason, "detail": error.what}
+        return Decision(notes=(Note(level, "agent.stop.rejected", fields),), unsigned=True)
     except (EnvelopeError, MessageError) as error:
-        return Decision(notes=(Note("warning", "agent.stop.rejected", {"detail": str(error)}),))
+        return Decision(notes=(Note("warning", "agent.stop.rejected", {"detail": str(error)}),), unsigned=True)
     match message:
         case Release():
             return _on_release(state, message, moment)

@@ -77,7 +77,8 @@ def is_halted(params: PauseParams | ShutdownParams, seen: SiteState) -> bool:
     """Tell whether a state is what a control asks for."""
     match params:
         case PauseParams():
-            return seen is SiteState.PAUSED
+            # A workload that ended before or while it was paused does no work either.
+            return seen in {SiteState.PAUSED, SiteState.STOPPED}
         case ShutdownParams():
             return seen is SiteState.STOPPED
         case _:

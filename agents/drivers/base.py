@@ -85,10 +85,10 @@ class Driver(Protocol):
 class Log(Protocol):
     """What a driver logs to: an event's stable name and its fields (a structlog logger fits)."""
 
-    def info(self, event: str, /, **fields: object) -> object:
+    def info(self, event: str, **fields: object) -> object:
         """Record something that went as it should."""
         ...
 
-    def warning(self, event: str, /, **fields: object) -> object:
+    def warning(self, event: str, **fields: object) -> object:
         """Record something that somebody should look at."""
         ...

@@ -1,0 +1,67 @@
+"""The `haltdrill` command: hands over to the agent, the witness, or everything else.
+
+It imports nothing heavy itself, so that an agent at a site pays for nothing that it does not use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from protocols.errors import ConfigError, HaltdrillError
+
+EXIT_INTERRUPTED = 130
+DEBUG_VARIABLE = "HALTDRILL_DEBUG"
+
+_EXTRA = {"typer", "rich", "ruamel", "click"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `haltdrill` and return its exit code.
+
+    Args:
+        argv: The arguments after the command's name; those of the process if None.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except HaltdrillError as error:
+        if os.environ.get(DEBUG_VARIABLE) == "1":
+            raise
+        sys.stderr.write(f"haltdrill: {error}\n")
+        return error.exit_code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    match arguments:
+        case ["agent", *rest]:
+            from agents.cli import main_agent  # noqa: PLC0415 - only what this program needs
+
+            return main_agent(rest)
+        case ["witness", *rest]:
+            from agents.cli import main_witness  # noqa: PLC0415 - only what this program needs
+
+            return main_witness(rest)
+        case _:
+            return _orchestrator(arguments)
+
+
+def _orchestrator(arguments: list[str]) -> int:
+    try:
+        from orchestrator.cli.main import app  # noqa: PLC0415 - needs the extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise ConfigError(
+            f"this command needs {error.name}, which is not installed",
+            remedy="pip install 'haltdrill[orchestrator]'",
+        ) from None
+    result = app(args=arguments, prog_name="haltdrill", standalone_mode=True)
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
