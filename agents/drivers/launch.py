@@ -26,6 +26,7 @@ _SCRIPT = 'read -r _ && cd -- "$1" && shift && exec "$@" </dev/null'
 _LAUNCHER = (_SHELL, "-c", _SCRIPT, "haltdrill-launch")
 _LAUNCHER_LINE = b"".join(part.encode() + b"\0" for part in _LAUNCHER)
 _EXEC_LIMIT_S = 10.0
+_STDERR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,20 @@ class HeldLaunch:
                 (os.POSIX_SPAWN_DUP2, read_end, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(program.output), flags, 0o600),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
+                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
             ],
             setsid=True,
             setsigmask=(),
             setsigdef=tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}),
         )
+
+
+def _inheritable() -> list[int]:
+    """Return our own descriptors that a child would inherit: left open by whoever started us."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        descriptor = int(entry.name)
+        with contextlib.suppress(OSError):
+            if descriptor > _STDERR and os.get_inheritable(descriptor):
+                found.append(descriptor)
+    return found

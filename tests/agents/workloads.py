@@ -29,6 +29,14 @@ def worker_argv(checkpoint: Path, *options: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "agents.worker", "--checkpoint", str(checkpoint), *options)
 
 
+def until_working(workload: Workload) -> None:
+    """Wait until the worker's start-up is over and it works: only then does it heed signals."""
+    # It becomes nicer just before it begins; 30 ms more of CPU time are for its first work.
+    until(lambda: any(os.getpriority(os.PRIO_PROCESS, pid) >= 10 for pid in workload.pids()), "a worker at work")
+    began_ns = sum(workload.cpu_ns().values())
+    until(lambda: sum(workload.cpu_ns().values()) > began_ns + 30_000_000, "30 ms of work")
+
+
 class Workload:
     """Every process that carries this marker, whoever started it."""
 

@@ -21,34 +21,40 @@ from protocols.controls import Control, PauseParams, ShutdownParams
 from protocols.errors import DriverError
 from protocols.host.clock import ManualClock, SystemClock
 from tests.agents.drivers.conftest import MakeDriver, Means, require_cgroup
-from tests.agents.workloads import REPOSITORY, Workload, until
+from tests.agents.workloads import REPOSITORY, Workload, until, until_working
 
 PAUSE = PauseParams()
 
 
 def never() -> bool:
+    """Cancel nothing."""
     return False
 
 
 def shutdown(grace_s: float = 10.0) -> ShutdownParams:
+    """Return the parameters of a shutdown."""
     return ShutdownParams(grace_s=grace_s)
 
 
 def recorded(tmp_path: Path) -> WorkloadRecord:
+    """Return which workload the driver recorded."""
     record = Records(tmp_path / "state").workload()
     assert record is not None
     return record
 
 
 def steps(tmp_path: Path) -> int:
+    """Return how much work the checkpoint holds."""
     return json.loads((tmp_path / "checkpoint").read_text())["steps"]
 
 
 def state_of(pid: int) -> str:
+    """Return the kernel's letter for a process's state."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def start_ticks(pid: int) -> int:
+    """Return when a process started, in clock ticks."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
@@ -64,7 +70,7 @@ def test_pause_stops_all_work_and_restore_continues_it(
     """A pause that lets work go on, or a restore that does not continue the same processes."""
     driver = make_driver(means)
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     pids = workload.pids()
     assert driver.observe().state is SiteState.RUNNING
     assert not driver.observe().ours
@@ -137,7 +143,7 @@ def test_shutdown_leaves_a_checkpoint_and_restore_resumes_from_it(
     """Work that a shutdown loses, or a digest that is not the checkpoint's."""
     driver = make_driver(means)
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
 
     sentence = driver.apply(shutdown(), never)
 
@@ -154,7 +160,7 @@ def test_shutdown_leaves_a_checkpoint_and_restore_resumes_from_it(
 
     assert driver.observe().state is SiteState.RUNNING
     assert not driver.observe().ours
-    assert workload.computes()
+    until_working(workload)
     driver.apply(shutdown(), never)
     assert steps(tmp_path) > done
 
@@ -165,7 +171,7 @@ def test_shutdown_of_a_paused_workload_lets_it_checkpoint(
     """On a ladder from pause to shutdown, a suspended workload must still hear SIGTERM."""
     driver = make_driver(means)
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     driver.apply(PAUSE, never)
 
     sentence = driver.apply(shutdown(), never)
@@ -181,7 +187,7 @@ def test_a_workload_that_ignores_sigterm_is_killed_after_its_grace(
     """A shutdown that waits for ever on an unwilling workload, or kills it early."""
     driver = make_driver(means, "--misbehave", "ignore-sigterm")
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     before_s = time.monotonic()
 
     sentence = driver.apply(shutdown(0.7), never)
@@ -196,7 +202,7 @@ def test_no_grace_means_no_warning(make_driver: MakeDriver, means: Means, worklo
     """With a grace of zero a paused workload must not run again before it dies."""
     driver = make_driver(means)
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     driver.apply(PAUSE, never)
     assert "killed" in driver.apply(shutdown(0), never)
     assert workload.pids() == []
@@ -208,7 +214,7 @@ def test_release_during_the_grace_ends_the_wait_at_once(
     """A release that has to sit out the grace, or a workload that is killed after its release."""
     driver = make_driver(means, "--misbehave", "ignore-sigterm")
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     pids = workload.pids()
     released = threading.Event()
     timer = threading.Timer(0.3, released.set)
@@ -234,7 +240,7 @@ def test_release_while_a_willing_workload_stops_brings_it_back(
     """A workload that was told to stop just before its release must not stay down."""
     driver = make_driver(means)
     driver.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     first = workload.pids()
 
     with pytest.raises(DriverError, match="called off"):
@@ -242,7 +248,7 @@ def test_release_while_a_willing_workload_stops_brings_it_back(
     driver.restore()
 
     assert driver.observe().state is SiteState.RUNNING
-    until(workload.computes, "computing again")
+    until_working(workload)
     assert workload.pids() != first
 
 
@@ -251,7 +257,7 @@ def test_respawned_child_is_out_of_a_sessions_reach(make_driver: MakeDriver, wor
     driver = make_driver("session", "--misbehave", "respawn")
     driver.start()
     until(lambda: len(workload.pids()) == 2, "the child left behind")
-    until(workload.computes, "computing")
+    until_working(workload)
 
     driver.apply(PAUSE, never)
 
@@ -281,7 +287,7 @@ def test_a_new_driver_finds_the_halted_workload_and_restores_it(
     """An agent killed in mid-hold must find its own doing after its restart, and undo it."""
     old = make_driver(means)
     old.start()
-    until(workload.computes, "computing")
+    until_working(workload)
     old.apply(halt, never)  # and never closed: a SIGKILL closes nothing
     halted = workload.pids()
 
@@ -304,7 +310,7 @@ def test_a_new_driver_attaches_to_the_running_workload(
 ) -> None:
     """A restart of the agent must not disturb, or double, a workload that runs."""
     make_driver(means).start()
-    until(workload.computes, "computing")
+    until_working(workload)
     pids = workload.pids()
     new = make_driver(means)
     new.start()
@@ -517,7 +523,7 @@ def test_the_workload_starts_with_a_clean_slate(
         textwrap.dedent("""
             import json, os, signal, sys, time
             print(json.dumps({
-                "argv": sys.argv[1:], "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:-1],
+                "argv": sys.argv[1:], "fds": [fd for fd in range(256) if os.path.exists(f"/proc/self/fd/{fd}")],
                 "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
                 "stdin": os.readlink("/proc/self/fd/0"), "leader": os.getsid(0) == os.getpid(),
                 "site": os.environ["HALTDRILL_WORKLOAD"],
@@ -525,9 +531,12 @@ def test_the_workload_starts_with_a_clean_slate(
             time.sleep(60)
         """)
     )
+    left_open = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(left_open, True)
     odd = ("$HOME", "a b", "*", "'", "")
     driver = make_driver(means, argv=(sys.executable, str(program), *odd))
     driver.start()
+    os.close(left_open)
     output = tmp_path / "state" / "workload.log"
     until(lambda: output.exists() and output.read_text().endswith("\n"), "its output")
     assert json.loads(output.read_text()) == {
