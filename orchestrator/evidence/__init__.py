@@ -1,0 +1,1 @@
+"""The evidence of a drill as one file, and its verifier, which trusts nothing but the root."""

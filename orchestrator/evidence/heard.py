@@ -1,0 +1,80 @@
+"""Checks what sites said: receipts, readings and closings, and when they are claimed to have arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.core import events as ev
+from orchestrator.core.drill import Drill
+from orchestrator.core.intake import open_receipt, open_witness
+from orchestrator.core.samples import Instant
+from orchestrator.evidence.dispatched import demand
+from orchestrator.evidence.memo import Memo
+from protocols.envelope import parse_envelope
+from protocols.messages import Closing, Reading, Receipt
+from protocols.reasons import TEXT, Reason
+
+SiteSaid = ev.ReceiptReceived | ev.ReadingReceived | ev.ClosingReceived
+
+
+@dataclass(slots=True)
+class HeardCheck:
+    """Checks one drill's inputs."""
+
+    drill: Drill
+    memo: Memo
+
+    def check(self, event: SiteSaid, at: Instant) -> Receipt | Reading | Closing:
+        """Check one input against the drill as it stands before it.
+
+        Args:
+            event: What the record says.
+            at: The record's time.
+
+        Raises:
+            JournalError: It doesn't fit.
+            UntrustedInput: It isn't signed by whom it should be, or isn't what it claims to be.
+        """
+        demand(event.site in self.drill.audience, "the site is not in the audience")
+        arrival = Instant(at.epoch, event.arrival_ns)
+        demand(arrival <= at, "it arrived after it was written down")
+        if isinstance(event, ev.ReceiptReceived):
+            return self._receipt(event, arrival)
+        return self._witness(event, arrival)
+
+    def _receipt(self, event: ev.ReceiptReceived, arrival: Instant) -> Receipt:
+        trust, site, text = self.drill.trust, event.site, event.envelope
+        said, digest = self.memo.recall(
+            ("receipt", trust.fleet, site, tuple(sorted(trust.agents[site])), text),
+            lambda: _with_digest(open_receipt(parse_envelope(text.encode()), trust, site)),
+        )
+        self._concerns(said, digest)
+        ordered = next((run.ordered for run in self.drill.steps if run.order_digest == said.order), None)
+        demand(ordered is not None and arrival >= ordered, "it arrived before the order was given")
+        return said
+
+    def _witness(self, event: ev.ReadingReceived | ev.ClosingReceived, arrival: Instant) -> Reading | Closing:
+        trust, site, name, text = self.drill.trust, event.site, event.witness, event.envelope
+        keys = tuple(sorted(trust.witnesses.get((site, name), ())))
+        said, digest = self.memo.recall(
+            ("witness", trust.fleet, site, name, keys, text),
+            lambda: _with_digest(open_witness(parse_envelope(text.encode()), trust, site, name)),
+        )
+        demand(isinstance(said, Closing) == isinstance(event, ev.ClosingReceived), TEXT[Reason.WRONG_TYPE])
+        self._concerns(said, digest)
+        if said.quotes.drill == self.drill.drill:
+            issued = self.drill.issued[said.quotes.seq]
+            demand(arrival >= issued, f"it arrived before challenge {said.quotes.seq}, which it quotes, was issued")
+        return said
+
+    def _concerns(self, said: Receipt | Reading | Closing, digest: str) -> None:
+        demand(digest not in self.drill.seen, "it stands in the journal twice")
+        problem = self.drill.concern(said, digest)
+        if isinstance(said, Receipt):
+            demand(problem is True, "it answers no order of this drill")
+        else:
+            demand(problem is True, f"it quotes challenge {said.quotes.seq} wrongly, or before it was issued")
+
+
+def _with_digest(said: Receipt | Reading | Closing) -> tuple[Receipt | Reading | Closing, str]:
+    return said, said.digest()
