@@ -37,6 +37,22 @@ class _Screen:
                 await self.task
 
 
+class _Roll:
+    """Says how many agents and witnesses are there: a few times while they come, not each time."""
+
+    STEPS = 4
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.said = -1
+
+    def __call__(self, here: int, wanted: int) -> None:
+        part = here * self.STEPS // max(1, wanted)
+        if part != self.said:
+            self.said = part
+            self.console.print(f"present     {here} of {wanted} agents and witnesses", highlight=False)
+
+
 @contextlib.contextmanager
 def _signals(screen: _Screen, main: asyncio.Task[Any]) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) abort the drill in order, and the second one leave."""
@@ -75,16 +91,7 @@ async def conduct_in_view(
         KeyboardInterrupt: The person left.
     """
     screen = _Screen(console)
-    said = ""
-
-    def told(here: int, wanted: int) -> None:
-        nonlocal said
-        line = f"{here} of {wanted} agents and witnesses are there"
-        if line != said:
-            said = line
-            console.print(line, highlight=False)
-
-    main = asyncio.create_task(conductor.conduct(warrant, told=told, started=screen.start))
+    main = asyncio.create_task(conductor.conduct(warrant, told=_Roll(console), started=screen.start))
     guard = asyncio.create_task(beside) if beside is not None else None
     try:
         with _signals(screen, main):

@@ -153,6 +153,6 @@ async def watch(runtime: Runtime, console: Console, *, hint: str) -> None:
         drill = runtime.drill
         here = (len(drill.steps), drill.phase)
         if here != said:
-            console.print(headline(drill, runtime.now()), highlight=False)
+            console.print(headline(drill, runtime.now()), highlight=False, soft_wrap=True)
             said = here
         await asyncio.sleep(REDRAW_S)

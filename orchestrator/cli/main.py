@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import fleet_commands
+from orchestrator.cli import demo_command, drill_commands, fleet_commands
 from orchestrator.cli.common import EXIT_CODES_HELP
 
 _HELP = f"""Order compute sites to pause or shut down, and prove with independent witnesses how fast each
@@ -52,7 +52,9 @@ def _options(
     pass
 
 
+demo_command.register(app)
 fleet_commands.register(app)
+drill_commands.register(app)
 
 
 def main() -> None:

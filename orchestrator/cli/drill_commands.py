@@ -1,0 +1,200 @@
+"""Commands on drills: `run`, `abort`, `drills`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
+from orchestrator.cli.conducting import conduct_in_view
+from orchestrator.cli.connecting import broker_for, transport_to
+from orchestrator.cli.fleet_commands import PlanArgument
+from orchestrator.cli.finishing import Finished, tell, write_files
+from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
+from orchestrator.fleet.layout import DocumentsLayout
+from orchestrator.fleet.load import LoadedFleet, load_config, load_fleet
+from orchestrator.fleet.plan import load_plan
+from orchestrator.journal.base import DrillSummary
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.runtime.conduct import Conductor
+from orchestrator.runtime.issuer import make_abort
+from orchestrator.runtime.leash import Leash
+from protocols.errors import ConfigError
+from protocols.host.clock import SystemClock
+from protocols.host.files import read_bytes, read_private_key
+from protocols.host.logs import configure, get_logger
+from protocols.limits import ENVELOPE_MAX_BYTES
+from protocols.topics import Topics
+
+ABORT_REPEATS = 5
+ABORT_PAUSE_S = 0.5
+LOG_NAME = "haltdrill.log"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to `app`."""
+    app.command("run", epilog="Example: haltdrill run plans/pause.yaml")(run)
+    app.command("abort", epilog="Example: haltdrill abort --fleet my-fleet --reason 'smoke in hall 2'")(abort)
+    app.command("drills")(drills)
+
+
+@run_command
+def run(
+    plan: PlanArgument,
+    *,
+    warrant: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The approved warrant. By default PLAN's name with .warrant.json.")
+    ] = None,
+    fleet: FleetOption = None,
+    wait_s: Annotated[float, typer.Option(min=0, max=3600, help="How long to wait for absent agents and witnesses.")] = 10.0,
+    log: Annotated[Path | None, typer.Option(metavar="FILE", help="Where log lines go. By default beside the drills.")] = None,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Run a drill: one use of an approved plan.
+
+    Waits for the sites, watches steady state, orders, measures, holds, releases, sees every site
+    back, and leaves a report and an evidence bundle that anyone can verify.
+    """
+    clock = SystemClock()
+    source = load_plan(plan)
+    loaded = load_fleet(fleet_folder(fleet, plan), clock.wall_ns())
+    path = warrant or warrant_path(plan)
+    raw = _approved(path)
+    _, approved, _ = open_warrant(raw, loaded.trust, str(path))
+    check_same(source, approved, loaded.trust, path, clock.wall_ns())
+    configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
+    console = Console(stderr=as_json)
+    finished = asyncio.run(_run(loaded, raw, clock, console, wait_s))
+    if as_json:
+        print_json(finished.result.model_dump(mode="json"))
+    tell(finished, console, root=DocumentsLayout(Path(loaded.config.fleet)).root)
+    return finished.exit_code
+
+
+def _approved(path: Path) -> bytes:
+    if not path.exists():
+        raise ConfigError(
+            "there is no warrant there", where=str(path), remedy="have the plan approved: haltdrill approve PLAN --key KEY"
+        )
+    return read_bytes(path, max_bytes=ENVELOPE_MAX_BYTES).strip()
+
+
+def _log_path(loaded: LoadedFleet, given: Path | None) -> Path:
+    path = given or (Path(loaded.config.log) if loaded.config.log else Path(loaded.config.drills) / LOG_NAME)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the folder cannot be made: {error.strerror}", where=str(path.parent)) from error
+    return path
+
+
+async def _run(loaded: LoadedFleet, warrant: bytes, clock: SystemClock, console: Console, wait_s: float) -> Finished:
+    signer = read_private_key(Path(loaded.config.dispatcher_key))
+    store = SqliteJournal(Path(loaded.config.journal))
+    filters = Topics(loaded.trust.fleet).orchestrator_filters()
+    try:
+        with Leash() as leash:
+            async with (
+                broker_for(loaded.config.broker, embedded=loaded.config.embedded, leash=leash) as broker,
+                transport_to(broker, filters, clock, role="orchestrator") as transport,
+            ):
+                conductor = Conductor(
+                    loaded.documents, signer, store, transport, clock, get_logger(), presence_s=wait_s
+                )
+                drill = await conduct_in_view(conductor, warrant, console)
+        return write_files(store, drill.drill, signer, Path(loaded.config.drills))
+    finally:
+        store.close()
+
+
+@run_command
+def abort(
+    drill: Annotated[str | None, typer.Argument(help="The drill. By default the one that is open.")] = None,
+    *,
+    fleet: FleetOption = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY", help="A dispatcher's or any approver's private key. By default the dispatcher's."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "aborted from the command line",
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Stop a drill now: every site is released, at once and for good.
+
+    The abort goes to the sites themselves, so it works when the orchestrator does not. Any single
+    approver's key will do.
+    """
+    clock = SystemClock()
+    loaded = load_fleet(fleet_folder(fleet), clock.wall_ns())
+    signer = read_private_key(key or Path(loaded.config.dispatcher_key))
+    trust = loaded.trust
+    if signer.public_key.keyid not in {*trust.dispatchers.keys, *trust.approvers.keys}:
+        raise ConfigError("this key is neither a dispatcher's nor an approver's", where=str(key))
+    store = SqliteJournal(Path(loaded.config.journal))
+    try:
+        chosen = _choose(store.drills(), drill)
+        _, envelope = make_abort(
+            signer, trust.fleet, chosen.warrant, chosen.use, reason, secrets.token_hex(16), clock.wall_ns()
+        )
+        noted = asyncio.run(_abort(loaded, envelope.encode(), clock, store, chosen.drill))
+    finally:
+        store.close()
+    if as_json:
+        print_json({"drill": chosen.drill, "noted_by_orchestrator": noted})
+    else:
+        typer.echo(f"Sent to every site of {chosen.drill}: restore now, and never again under this use of the warrant.")
+        typer.echo(
+            "The orchestrator has it in its journal and is watching the sites come back."
+            if noted
+            else "The orchestrator has not taken note (it may not be running); the sites act on it all the same."
+        )
+    return ExitCode.PASSED
+
+
+def _choose(known: list[DrillSummary], wanted: str | None) -> DrillSummary:
+    candidates = [entry for entry in known if (entry.drill == wanted if wanted else not entry.closed)]
+    if not candidates:
+        raise ConfigError(
+            f"there is no drill {wanted}" if wanted else "no drill is open",
+            where="journal",
+            remedy="list them with: haltdrill drills",
+        )
+    return candidates[-1]
+
+
+async def _abort(loaded: LoadedFleet, envelope: bytes, clock: SystemClock, store: SqliteJournal, drill: str) -> bool:
+    """Publish the abort, a few times since anything may be lost, and tell whether it was journalled."""
+    topics = Topics(loaded.trust.fleet)
+    async with transport_to(loaded.config.broker, [], clock, role="abort") as transport:
+        for _ in range(ABORT_REPEATS):
+            await transport.publish(topics.stops, envelope)
+            await clock.sleep(ABORT_PAUSE_S)
+            if any(b'"type":"drill.aborted"' in line for line in store.lines(drill)):
+                return True
+    return False
+
+
+@run_command
+def drills(*, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
+    """List the drills of a fleet, oldest first."""
+    config = load_config(fleet_folder(fleet))
+    store = SqliteJournal(Path(config.journal))
+    try:
+        known = store.drills()
+    finally:
+        store.close()
+    if as_json:
+        print_json(
+            {"drills": [{"drill": d.drill, "warrant": d.warrant, "use": d.use, "closed": d.closed} for d in known]}
+        )
+        return ExitCode.PASSED
+    for entry in known:
+        typer.echo(f"{entry.drill}  use {entry.use}  {'closed' if entry.closed else 'open'}")
+    if not known:
+        typer.echo("No drill has been run yet.")
+    return ExitCode.PASSED

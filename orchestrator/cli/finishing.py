@@ -1,0 +1,130 @@
+"""What a drill leaves behind, and how its end is told: files, the result table, the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.common import ExitCode
+from orchestrator.cli.live_view import interval
+from orchestrator.core.grades import Verdict, explain
+from orchestrator.evidence.bundle import export_bundle
+from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
+from orchestrator.journal.base import JournalStore
+from orchestrator.report.files import write_reports
+from protocols.keys import Signer
+
+_STYLES = {
+    Verdict.VERIFIED: "green",
+    Verdict.LATE: "yellow",
+    Verdict.UNPROVEN: "yellow",
+    Verdict.REFUSED: "red",
+    Verdict.NOT_RESTORED: "bold red",
+    Verdict.BROKEN: "bold red",
+    Verdict.CONTRADICTED: "bold white on red",
+}
+SITES_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A drill's end.
+
+    Attributes:
+        result: What it found.
+        folder: Where its files lie.
+        bundle: The evidence.
+        report: The report for people.
+    """
+
+    result: DrillResult
+    folder: Path
+    bundle: Path
+    report: Path
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """How the process is to end."""
+        return ExitCode.PASSED if self.result.passed else ExitCode.NOT_PASSED
+
+
+def write_files(store: JournalStore, drill: str, signer: Signer, drills: Path) -> Finished:
+    """Write a closed drill's bundle and reports into a folder of its own.
+
+    Raises:
+        JournalError: The journal cannot be read.
+        ConfigError: A file cannot be written.
+    """
+    folder = drills / drill
+    folder.mkdir(parents=True, exist_ok=True)
+    exported = export_bundle(store, drill, signer, folder / "bundle.jsonl")
+    report = write_reports(store, drill, folder)
+    return Finished(exported.result, folder, exported.path, report)
+
+
+def step_table(step: StepResult) -> Table:
+    """Draw one step's results, a row a site."""
+    limit_s, dwell_s, hold_s = (ns / 1e9 for ns in (step.response_limit_ns, step.dwell_ns, step.hold_ns))
+    table = Table(
+        title=f"{step.name}: halted within {limit_s:g} s, quiet for {dwell_s:g} s, held {hold_s:g} s",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    for column in ("site", "verdict", "evidence", "response", "quiet for", "back after", "witnesses"):
+        table.add_column(column, no_wrap=True)
+    shown = sorted(step.sites, key=lambda entry: entry.result.passed)[:SITES_SHOWN]
+    for entry in sorted(shown, key=lambda entry: entry.site):
+        table.add_row(*_cells(entry))
+    return table
+
+
+def _cells(entry: SiteResult) -> tuple[str | Text, ...]:
+    found = entry.result
+    quiet = "–" if found.dwell_ns is None else f"{found.dwell_ns / 1e9:.2f} s"
+    return (
+        entry.site,
+        Text(found.verdict.value.replace("_", " "), style=_STYLES[found.verdict]),
+        found.grade.value.replace("_", " "),
+        interval(found.response_lower_ns, found.response_upper_ns),
+        quiet,
+        interval(found.restore_lower_ns, found.restore_upper_ns),
+        f"{len(found.agreeing)} agree" + (f", {len(found.dissenting)} dissent" if found.dissenting else ""),
+    )
+
+
+def tell(finished: Finished, console: Console, *, root: Path) -> None:
+    """Tell a person how the drill ended, and how to check it without trusting us.
+
+    Args:
+        finished: The drill's end.
+        console: Where to.
+        root: The file with the fleet's root, for the command that verifies.
+    """
+    result = finished.result
+    for step in result.steps:
+        console.print()
+        console.print(step_table(step))
+        for entry in step.sites:
+            if not entry.result.passed:
+                console.print(Text(f"  {entry.site}: {explain(entry.result)}", style="red"))
+        if len(step.sites) > SITES_SHOWN:
+            console.print(f"(the first {SITES_SHOWN} of {len(step.sites)} sites; the report has them all)")
+    console.print()
+    totals = result.totals
+    verdict = "PASSED" if result.passed else "DID NOT PASS"
+    aborted = f" Aborted: {result.abort_reason}." if result.aborted else ""
+    console.print(
+        Text(f"{verdict}: {totals.passed} of {totals.judged} verified.{aborted}", "bold green" if result.passed else "bold red")
+    )
+    if result.demo:
+        console.print("This is a demo fleet: all its keys were made in one place.", style="dim")
+    console.print(f"Report    {finished.report}", soft_wrap=True, highlight=False)
+    console.print(f"Evidence  {finished.bundle}", soft_wrap=True, highlight=False)
+    console.print("Check it yourself, trusting only the root keys:")
+    console.print(f"  haltdrill verify {finished.bundle} --root {root}", soft_wrap=True, highlight=False)
