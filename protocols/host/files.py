@@ -49,19 +49,24 @@ def _read(path: Path, *, max_bytes: int, private: bool) -> bytes:
         raise ConfigError("there is no such file", where=str(path)) from None
     except OSError as error:
         raise ConfigError(f"cannot be opened: {error.strerror}", where=str(path)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError("is not a regular file", where=str(path))
-        if private and status.st_mode & _OTHERS:
-            raise ConfigError("others can read this private key", where=str(path), remedy=f"chmod 600 {path}")
-        try:
+    try:
+        _check_kind(path, os.fstat(descriptor), private=private)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(max_bytes + 1)
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise ConfigError(f"is larger than the limit of {max_bytes} bytes", where=str(path))
     return data
+
+
+def _check_kind(path: Path, status: os.stat_result, *, private: bool) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError("is not a regular file", where=str(path))
+    if private and status.st_mode & _OTHERS:
+        raise ConfigError("others can read this private key", where=str(path), remedy=f"chmod 600 {path}")
 
 
 def read_private_key(path: Path) -> Signer:
@@ -175,9 +180,9 @@ def read_toml(path: Path, model: type[ModelT]) -> ModelT:
         raise _field_error(path, data, error) from None
 
 
-def _not_json(value: object) -> str:
-    """Write TOML's dates as text; a model that wants no text refuses them by field."""
-    return str(value)
+def _not_json(value: object) -> list[list[str]]:
+    """Stand in for TOML's dates and times, which no model of ours takes: refused, naming the field."""
+    return [[str(value)]]
 
 
 def _field_error(path: Path, data: bytes, error: ValidationError) -> ConfigError:

@@ -20,7 +20,7 @@ from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.ids import format_utc
 
-__all__ = ["FilteringBoundLogger", "configure", "get_logger", "redact"]
+__all__ = ["FilteringBoundLogger", "close", "configure", "get_logger", "redact"]
 
 REDACTED = "[redacted]"
 
@@ -31,6 +31,7 @@ _SECRET_NAME = re.compile(
 _PUBLIC_NAME = re.compile(r"(?i)public")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _MAX_DEPTH = 8
+_opened: list[TextIO] = []
 
 
 def configure(
@@ -55,6 +56,7 @@ def configure(
     """
     if level not in _LEVELS:
         raise ConfigError(f"there is no log level {level!r}", remedy=f"one of {', '.join(_LEVELS)}")
+    close()
     stream = sys.stderr if path is None else _open(path)
     as_json = json if json is not None else not stream.isatty()
     structlog.configure(
@@ -62,7 +64,7 @@ def configure(
             _stamp(program, clock or SystemClock()),
             structlog.processors.add_log_level,
             structlog.contextvars.merge_contextvars,
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            _traceback if as_json else _error_line,
             redact,
             *_rendering(as_json=as_json, colors=stream.isatty()),
         ],
@@ -77,9 +79,17 @@ def get_logger(**fields: object) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(**fields))
 
 
+def close() -> None:
+    """Close the log file, if there is one; what is logged afterwards goes to stderr."""
+    structlog.reset_defaults()
+    while _opened:
+        _opened.pop().close()
+
+
 def _open(path: Path) -> TextIO:
     try:
-        return path.open("a", encoding="utf-8", buffering=1)
+        _opened.append(path.open("a", encoding="utf-8", buffering=1))
+        return _opened[-1]
     except OSError as error:
         raise ConfigError(f"the log cannot be opened: {error.strerror}", where=str(path)) from error
 
@@ -91,6 +101,18 @@ def _stamp(program: str, clock: Clock) -> Processor:
         return fields
 
     return stamp
+
+
+_traceback = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+def _error_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put an exception's last line in place of its traceback, which helps nobody at a terminal."""
+    given = fields.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        fields["error"] = f"{type(error).__name__}: {error}"
+    return fields
 
 
 def _rendering(*, as_json: bool, colors: bool) -> list[Processor]:
