@@ -6,6 +6,7 @@ as the machine runs. Linux 5.3 or newer (`pidfd_open`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from dataclasses import dataclass
@@ -66,10 +67,21 @@ def read_stat(pid: int) -> ProcessStat | None:
     fields = text.rpartition(")")[2].split()
     return ProcessStat(
         id=ProcessId(start_ticks=int(fields[19]), pid=pid),
-        state=fields[0],
+        state=_live_thread_state(pid) if fields[0] in _ENDED and int(fields[17]) > 1 else fields[0],
         parent=int(fields[1]),
         session=int(fields[3]),
     )
+
+
+def _live_thread_state(pid: int) -> str:
+    """Return the state of a thread that still lives, for a process whose first thread has ended."""
+    state = "Z"
+    with contextlib.suppress(OSError):
+        for folder in (_PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                text = (folder / "stat").read_bytes().decode("utf-8", "replace")
+                state = min(state, text.rpartition(")")[2].split()[0])  # R, S and T all sort before Z
+    return state
 
 
 def all_stats() -> dict[int, ProcessStat]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.probes.counting import Task, Usage
+from agents.probes.counting import Task
 from protocols.errors import ProbeError
 
 _PROC = "/proc"
@@ -29,12 +29,14 @@ class Account:
     Attributes:
         task: Which process.
         parent: Its parent's pid.
-        usage: Its CPU time and whether it lives.
+        cpu_us: Microseconds of CPU time, its own and that of children it has waited for.
+        live: Whether any thread of it can still run; a zombie cannot.
     """
 
     task: Task
     parent: int
-    usage: Usage
+    cpu_us: int
+    live: bool
 
     @property
     def is_kernel_thread(self) -> bool:
@@ -84,14 +86,22 @@ def account_of(pid: int) -> Account | None:
     return Account(
         task=Task(pid=pid, start_ticks=int(numbers[18])),
         parent=int(numbers[0]),
-        usage=Usage(cpu_us=ticks * _US_PER_TICK, live=state not in {b"Z", b"X", b"x"}),
+        cpu_us=ticks * _US_PER_TICK,
+        # A first thread that has ended looks like a zombie while others work on.
+        live=state not in {b"Z", b"X", b"x"} or int(numbers[16]) > 1,
     )
 
 
 def inherits(pid: int, assignment: bytes) -> bool:
     """Tell whether the environment that `pid` was started with holds `NAME=value`."""
     content = _read(f"{_PROC}/{pid}/environ", max_bytes=_ENVIRON_MAX_BYTES)
-    return content is not None and assignment in content.split(b"\0")
+    if content:
+        return assignment in content.split(b"\0")
+    # Empty: a process without any, or one whose first thread has ended while others work on.
+    return any(
+        assignment in (_read(f"{thread}/environ", max_bytes=_ENVIRON_MAX_BYTES) or b"").split(b"\0")
+        for thread in _threads(pid)
+    )
 
 
 def runs_as(pid: int, uid: int) -> bool:
@@ -103,6 +113,15 @@ def runs_as(pid: int, uid: int) -> bool:
         if line.startswith(b"Uid:"):
             return uid in {int(number) for number in line.split()[1:4]}
     return False
+
+
+def _threads(pid: int) -> list[str]:
+    folder = f"{_PROC}/{pid}/task"
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries]
+    except OSError:
+        return []
 
 
 def cgroup_mount() -> Path:

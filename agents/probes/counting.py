@@ -1,9 +1,10 @@
 """Adding up processes that come and go, without ever claiming more than was seen. Pure.
 
-A sum over living processes forgets what an ended one did after it was last looked at. So the sum
-stands only within one *counter epoch*, and the epoch ends whenever a process that was in the sum is
-gone. Nothing is proved quiet across two epochs: work that hops from process to process, each ended
-before the next look, is `unknown`, never quiet.
+A sum over living processes forgets what an ended one did after it was last looked at, and knows
+nothing of children that it had and that ended too. So the sum stands only within one *counter epoch*,
+and the epoch ends whenever a process that was in the sum has ended, be it a zombie or gone. Nothing is
+proved quiet across two epochs: work that hops from process to process, each ended before the next
+look, is `unknown`, never quiet.
 """
 
 from __future__ import annotations
@@ -23,19 +24,6 @@ class Task:
 
     pid: int
     start_ticks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What one look saw of one process.
-
-    Attributes:
-        cpu_us: Microseconds of CPU time since it started, its waited-for children's included.
-        live: Whether it can still run; a zombie cannot.
-    """
-
-    cpu_us: int
-    live: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +59,7 @@ class EpochNames:
 
 
 class UsageCounter:
-    """Adds up one look after another.
+    """Adds up living processes, one look after another.
 
     Args:
         names: Where new epochs get their names.
@@ -80,30 +68,26 @@ class UsageCounter:
     def __init__(self, names: EpochNames) -> None:
         self._names = names
         self._epoch = names.next()
-        self._seen: Mapping[Task, Usage] = {}
-        self._live = 0
+        self._seen: Mapping[Task, int] = {}
 
     @property
     def tracked(self) -> frozenset[Task]:
-        """The processes in the sum; each stays until it is gone, a zombie too."""
+        """The processes in the sum: each belongs to the work until it ends, whatever it does."""
         return frozenset(self._seen)
 
-    def add(self, seen: Mapping[Task, Usage]) -> Tally:
+    def add(self, seen: Mapping[Task, int]) -> Tally:
         """Take in a look.
 
         Args:
-            seen: Every process of the work, and every tracked one that is not gone.
+            seen: Every living process of the work, with the microseconds of CPU time that it and
+                the children it has waited for used since they started.
         """
-        if any(_lost(usage, seen.get(task)) for task, usage in self._seen.items()):
+        if any(task not in seen or seen[task] < cpu_us for task, cpu_us in self._seen.items()):
             self._epoch = self._names.next()
-        live_before, self._live = self._live, sum(usage.live for usage in seen.values())
+        # Whoever lived at the last look lived after it, too, if only for a moment.
+        peak_live = max(len(self._seen), len(seen))
         self._seen = dict(seen)
-        return Tally(
-            epoch=self._epoch,
-            cpu_us=sum(usage.cpu_us for usage in seen.values()),
-            # Whoever lived at the last look lived after it, too, if only for a moment.
-            peak_live=max(live_before, self._live),
-        )
+        return Tally(epoch=self._epoch, cpu_us=sum(seen.values()), peak_live=peak_live)
 
 
 class KernelCounter:
@@ -134,8 +118,3 @@ class KernelCounter:
         live_before, self._live = self._live, live
         self._group, self._cpu_us = group, cpu_us
         return Tally(epoch=self._epoch, cpu_us=cpu_us, peak_live=max(live_before, live))
-
-
-def _lost(before: Usage, now: Usage | None) -> bool:
-    """Tell whether a process's time cannot be followed on: it is gone, or its account shrank."""
-    return now is None or now.cpu_us < before.cpu_us

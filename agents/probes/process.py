@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.probes import accounts
 from agents.probes.accounts import Account
-from agents.probes.counting import EpochNames, KernelCounter, Tally, Task, Usage, UsageCounter
+from agents.probes.counting import EpochNames, KernelCounter, Tally, Task, UsageCounter
 from protocols.config import ProcessProbeConfig
 from protocols.errors import ProbeError
 from protocols.messages.evidence import Counter, Peak, Signal
@@ -25,8 +25,8 @@ class ProcessProbe:
     in it, but CPU time is `unknown`.
 
     `environ` and `user` add up processes one by one, in clock ticks (10 ms as a rule). A process
-    that was seen once is followed by pid and start time until it is gone, even as a zombie, whose
-    environment nobody can read; then a new counter epoch begins. What they can miss:
+    that was seen once is followed by pid and start time until it ends, whatever becomes of its
+    environment or user; then a new counter epoch begins. What they can miss:
 
     - a process that is started and gone between two samples, if its parent does not wait for it (a
       sleeping tracked process double-forks a short-lived child): its CPU time is in no one's account;
@@ -93,11 +93,11 @@ class _TaskLook:
 
     def __call__(self) -> Tally:
         tracked = self._counter.tracked
-        seen: dict[Task, Usage] = {}
+        seen: dict[Task, int] = {}
         for pid in accounts.pids():
             account = accounts.account_of(pid)
-            if account is not None and self._is_work(account, tracked):
-                seen[account.task] = account.usage
+            if account is not None and account.live and self._is_work(account, tracked):
+                seen[account.task] = account.cpu_us
         return self._counter.add(seen)
 
     def _is_work(self, account: Account, tracked: frozenset[Task]) -> bool:
