@@ -80,7 +80,7 @@ def guarded(function: Callable[[], ExitCode | int | None]) -> int:
             raise
         print_error(error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # Abort: the same, or end of file, at a prompt
         if debug:
             raise
         return ExitCode.INTERRUPTED

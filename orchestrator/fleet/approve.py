@@ -106,7 +106,7 @@ def prepare_approval(
         return _approval(path, warrant, owner, (), fleet, seal(warrant, signer), None)
     raw = read_bytes(path, max_bytes=ENVELOPE_MAX_BYTES)
     envelope, warrant, approved_by = open_warrant(raw, fleet, str(path))
-    _check_same(source, warrant, fleet, path, now_ns)
+    check_same(source, warrant, fleet, path, now_ns)
     if owner in approved_by:
         return _approval(path, warrant, owner, approved_by, fleet, raw, raw)
     return _approval(path, warrant, owner, approved_by, fleet, add_signature(envelope, signer), raw)
@@ -169,7 +169,12 @@ def open_warrant(raw: bytes, fleet: FleetTrust, name: str) -> tuple[Envelope, Wa
     return envelope, warrant, tuple(sorted(fleet.approvers.owners_of(signed_by)))
 
 
-def _check_same(source: PlanFile, warrant: Warrant, fleet: FleetTrust, path: Path, now_ns: int) -> None:
+def check_same(source: PlanFile, warrant: Warrant, fleet: FleetTrust, path: Path, now_ns: int) -> None:
+    """Check that a plan still says what its warrant says.
+
+    Raises:
+        ConfigError: They differ, or the warrant is from the future.
+    """
     expected = compile_plan(source.plan, fleet, dispatchers=all_dispatchers(fleet), nonce=warrant.nonce, now_ns=now_ns)
     differing = same_but_for_issue(expected, warrant)
     if differing:

@@ -253,6 +253,8 @@ def _problems_of(error: ValidationError, fields: dict[str, Value]) -> list[_Prob
                 found.append(_Problem(path, "is no key that a plan has here", remedy, key=True))
             case "missing":
                 found.append(_Problem(path, "is missing"))
+            case _ if item["input"] is None:
+                found.append(_Problem(path, "has no value"))
             case "string_type" if isinstance(item["input"], int | float | bool):
                 found.append(_Problem(path, "must be text", "put it in quotes"))
             case "string_pattern_mismatch":

@@ -133,7 +133,9 @@ def _events(text: str, name: str) -> Iterator[Any]:
         mark = error.problem_mark or error.context_mark
         place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
         problem = " ".join(str(error.problem or error.context or "cannot be parsed").split())[:200]
-        raise ConfigError(f"is not YAML: {problem}", where=place) from None
+        began = error.context_mark
+        since = f", in what began in line {began.line + 1}" if began and mark and began.line != mark.line else ""
+        raise ConfigError(f"is not YAML: {problem}{since}", where=place) from None
     except Exception as error:  # the parser is not ours and the text is anybody's
         problem = " ".join(str(getattr(error, "reason", error)).split())[:200]
         position = getattr(error, "position", None)
@@ -211,6 +213,8 @@ class _Builder:
                 raise self._error(event, f"{_readable(key)} stands here a second time, first in line {first.line}")
             self.key_places[(*path, key)] = _place(event)
             fields[key] = self._value(next(self.events), (*path, key))
+            if fields[key] is None:  # an empty value "begins" at the next token, often lines below
+                self.places[*path, key] = self.key_places[*path, key]
         return fields
 
     def _scalar(self, event: Any) -> Scalar:
