@@ -1,0 +1,153 @@
+"""Doubles for the parts of an agent or a witness: disk, driver, probe, and a way to listen in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from agents.observation import Observation, SiteState
+from agents.store import Disk
+from protocols.controls import Control, PauseParams, ShutdownParams
+from protocols.envelope import Envelope, open_envelope, split_frame
+from protocols.errors import DriverError, ProbeError, StoreError
+from protocols.keys import PublicKey
+from protocols.messages import Counter, Receipt, Signal
+from protocols.transport.base import Inbound
+from tests import kit
+
+
+class MemoryDisk:
+    """A disk in memory that can be full, torn or taken over by a second opening."""
+
+    where = "memory"
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+        self.full = False
+        self.tear_at: int | None = None
+        self.writes = 0
+
+    def read(self) -> bytes:
+        return self.data
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+    def append(self, data: bytes) -> None:
+        self.writes += 1
+        if self.tear_at is not None:
+            self.data += data[: self.tear_at]
+            raise StoreError("cannot be written: torn", where=self.where)
+        if self.full:
+            raise StoreError("cannot be written: no space left", where=self.where)
+        self.data += data
+
+    def truncate(self, size_bytes: int) -> None:
+        self.data = self.data[:size_bytes]
+
+    def replace(self, data: bytes) -> None:
+        if self.full:
+            raise StoreError("cannot be rewritten: no space left", where=self.where)
+        self.data = data
+
+    def close(self) -> None:
+        pass
+
+
+def _a_disk(disk: MemoryDisk) -> Disk:
+    return disk
+
+
+class FakeDriver:
+    """A driver whose workload is a variable; it outlives the agent, as a real workload does."""
+
+    actions = frozenset({Control.PAUSE, Control.SHUTDOWN})
+
+    def __init__(self) -> None:
+        self.state = SiteState.STOPPED
+        self.ours = False
+        self.applied = 0
+        self.restored = 0
+        self.fail_apply = 0
+        self.fail_restore = 0
+        self.apply_gate: Callable[[Callable[[], bool]], None] | None = None
+
+    def start(self) -> None:
+        if not self.ours:
+            self.state = SiteState.RUNNING
+
+    def observe(self) -> Observation:
+        return Observation(self.state, self.ours, f"it is {self.state}")
+
+    def apply(self, params: PauseParams | ShutdownParams, cancelled: Callable[[], bool]) -> str:
+        self.ours = True
+        if self.apply_gate is not None:
+            self.apply_gate(cancelled)
+        if self.fail_apply:
+            self.fail_apply -= 1
+            raise DriverError("the actuator jams")
+        self.applied += 1
+        self.state = SiteState.PAUSED if isinstance(params, PauseParams) else SiteState.STOPPED
+        return f"done: {self.state}"
+
+    def restore(self) -> str:
+        if self.fail_restore:
+            self.fail_restore -= 1
+            raise DriverError("the actuator jams")
+        self.restored += 1
+        self.state, self.ours = SiteState.RUNNING, False
+        return "runs again"
+
+    def checkpoint_digest(self) -> str | None:
+        return "c" * 64
+
+    def close(self, *, stop_workload: bool) -> None:
+        pass
+
+
+class FakeProbe:
+    """A probe that counts its samples; a gate holds a sample back until it is opened."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.fail = False
+        self.began = asyncio.Event()
+        self.gate: asyncio.Event | None = None
+
+    def sample(self) -> tuple[Signal, ...]:
+        self.samples += 1
+        if self.fail:
+            raise ProbeError("cannot look")
+        return (Counter(name=kit.CPU_SIGNAL, epoch="e1", value=self.samples),)
+
+
+def quiet_log() -> structlog.typing.FilteringBoundLogger:
+    """Return a logger that goes nowhere."""
+    return structlog.wrap_logger(
+        structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger("critical")
+    )
+
+
+async def until(holds: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+    """Wait until `holds()` is true, on the real clock.
+
+    Raises:
+        TimeoutError: It did not become true in time.
+    """
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110 - a condition of plain objects has no event
+            await asyncio.sleep(0.005)
+
+
+def envelopes_in(messages: list[Inbound], topic: str) -> list[Envelope]:
+    """Return the envelopes that came in on a topic."""
+    return [envelope for message in messages if message.topic == topic for envelope in split_frame(message.payload)]
+
+
+def receipt_of(envelope: Envelope, site: str) -> Receipt:
+    """Verify and read a receipt."""
+    key = PublicKey.load(kit.public_of(kit.agent_label(site)))
+    receipt, _ = open_envelope(envelope, Receipt, {key.key_id: key})
+    return receipt

@@ -1,0 +1,161 @@
+"""The store: what was promised is kept, a torn end is cut off, damage is never guessed over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.store import FileDisk, Slot, Store
+from protocols.errors import StoreError
+from tests.agents.doubles import MemoryDisk
+
+STORE_ID = "ab" * 16
+
+
+def opened(disk: MemoryDisk | FileDisk) -> tuple[Store, list[bytes]]:
+    bodies: list[bytes] = []
+
+    def replay(body: bytes, slot: Slot) -> None:
+        bodies.append(body)
+
+    return Store.open(disk, replay, new_id=STORE_ID), bodies
+
+
+def body(number: int) -> bytes:
+    return b'{"n":%d}' % number
+
+
+def test_what_was_appended_is_there_again(tmp_path: Path) -> None:
+    """A restart finds every record, in order, and the same store id."""
+    store, _ = opened(FileDisk(tmp_path / "s" / "log"))
+    store.append(body(1))
+    slots = store.append(body(2), body(3))
+    assert [store.read(slot) for slot in slots] == [body(2), body(3)]
+    store.close()
+    again, bodies = opened(FileDisk(tmp_path / "s" / "log"))
+    assert bodies == [body(1), body(2), body(3)]
+    assert again.store_id == STORE_ID
+    assert (tmp_path / "s" / "log").stat().st_mode & 0o077 == 0
+    again.close()
+
+
+@given(count=st.integers(0, 4), cut=st.integers(0, 400))
+def test_a_file_cut_short_anywhere_opens_with_the_records_that_are_whole(count: int, cut: int) -> None:
+    """A crash in the middle of any write loses only what was not acknowledged."""
+    disk = MemoryDisk()
+    store, _ = opened(disk)
+    ends = [len(disk.data)]
+    for number in range(count):
+        store.append(body(number))
+        ends.append(len(disk.data))
+    kept = max(0, len(disk.data) - cut)
+    whole = sum(end <= kept for end in ends[1:])
+    torn = MemoryDisk(disk.data[:kept])
+    store, bodies = opened(torn)
+    assert bodies == [body(number) for number in range(whole)]
+    store.append(body(99))
+    assert opened(torn)[1] == [*bodies, body(99)]
+
+
+@given(data=st.data())
+def test_any_changed_byte_is_damage(data: st.DataObject) -> None:
+    """No bit rot and no edit of an acknowledged record passes unnoticed."""
+    disk = MemoryDisk()
+    store, _ = opened(disk)
+    for number in range(3):
+        store.append(body(number))
+    place = data.draw(st.integers(0, len(disk.data) - 2))
+    changed = bytearray(disk.data)
+    changed[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(StoreError) as caught:
+        _, bodies = opened(MemoryDisk(bytes(changed)))
+        # A changed store id is the one thing left, and the orchestrator sees that one.
+        assert bodies == []
+    assert "line" in caught.value.where
+
+
+@pytest.mark.parametrize("edit", ["removed", "doubled", "swapped"])
+def test_lines_out_of_place_are_damage(edit: str) -> None:
+    """A record removed, doubled or swapped is named by its line."""
+    disk = MemoryDisk()
+    store, _ = opened(disk)
+    for number in range(3):
+        store.append(body(number))
+    lines = disk.data.splitlines(keepends=True)
+    match edit:
+        case "removed":
+            del lines[2]
+        case "doubled":
+            lines.insert(2, lines[2])
+        case _:
+            lines[1], lines[2] = lines[2], lines[1]
+    with pytest.raises(StoreError, match="line"):
+        opened(MemoryDisk(b"".join(lines)))
+
+
+def test_a_failed_append_leaves_nothing_behind() -> None:
+    """After a write that failed half way the next one starts at the same place."""
+    disk = MemoryDisk()
+    store, _ = opened(disk)
+    store.append(body(1))
+    disk.tear_at = 20
+    with pytest.raises(StoreError):
+        store.append(body(2))
+    disk.tear_at = None
+    store.append(body(3))
+    assert opened(disk)[1] == [body(1), body(3)]
+
+
+def test_rewriting_keeps_the_id_and_goes_on(tmp_path: Path) -> None:
+    """Compaction replaces the records and nothing else."""
+    store, _ = opened(FileDisk(tmp_path / "log"))
+    store.append(*(body(number) for number in range(50)))
+    (slot,) = store.rewrite([body(7)])
+    assert store.read(slot) == body(7)
+    store.append(body(8))
+    store.close()
+    again, bodies = opened(FileDisk(tmp_path / "log"))
+    assert bodies == [body(7), body(8)]
+    assert again.store_id == STORE_ID
+    again.close()
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """Two agents on one state folder would fork the chain: the second is turned away."""
+    store, _ = opened(FileDisk(tmp_path / "log"))
+    code = (
+        "import sys; from pathlib import Path; from agents.store import FileDisk; from protocols.errors import StoreError\n"
+        "try: FileDisk(Path(sys.argv[1]))\n"
+        "except StoreError as error: print(error)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log")], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert "another process uses this store" in told.stdout
+    store.close()
+    opened(FileDisk(tmp_path / "log"))[0].close()
+
+
+def test_a_foreign_file_is_not_overwritten(tmp_path: Path) -> None:
+    """A wrong path in a configuration must not destroy what lies there."""
+    (tmp_path / "log").write_bytes(b"somebody's notes " * 10)
+    with pytest.raises(StoreError, match="no store"):
+        opened(FileDisk(tmp_path / "log"))
+    assert (tmp_path / "log").read_bytes().startswith(b"somebody's notes")
+
+
+def test_a_disk_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    """A full disk is a StoreError that names the file."""
+    disk = FileDisk(tmp_path / "log")
+    store, _ = opened(disk)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, disk._descriptor)
+    with pytest.raises(StoreError, match="No space left"):
+        store.append(body(1))
+    os.close(full)
