@@ -13,8 +13,8 @@ from rich.console import Console
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
 from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import broker_for, transport_to
-from orchestrator.cli.fleet_commands import PlanArgument
 from orchestrator.cli.finishing import Finished, tell, write_files
+from orchestrator.cli.fleet_commands import PlanArgument
 from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
 from orchestrator.fleet.layout import DocumentsLayout
 from orchestrator.fleet.load import LoadedFleet, load_config, load_fleet
@@ -48,11 +48,16 @@ def run(
     plan: PlanArgument,
     *,
     warrant: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The approved warrant. By default PLAN's name with .warrant.json.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The approved warrant. By default PLAN's name with .warrant.json."),
     ] = None,
     fleet: FleetOption = None,
-    wait_s: Annotated[float, typer.Option(min=0, max=3600, help="How long to wait for absent agents and witnesses.")] = 10.0,
-    log: Annotated[Path | None, typer.Option(metavar="FILE", help="Where log lines go. By default beside the drills.")] = None,
+    wait_s: Annotated[
+        float, typer.Option(min=0, max=3600, help="How long to wait for absent agents and witnesses.")
+    ] = 10.0,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where log lines go. By default beside the drills.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """Run a drill: one use of an approved plan.
@@ -79,7 +84,9 @@ def run(
 def _approved(path: Path) -> bytes:
     if not path.exists():
         raise ConfigError(
-            "there is no warrant there", where=str(path), remedy="have the plan approved: haltdrill approve PLAN --key KEY"
+            "there is no warrant there",
+            where=str(path),
+            remedy="have the plan approved: haltdrill approve PLAN --key KEY",
         )
     return read_bytes(path, max_bytes=ENVELOPE_MAX_BYTES).strip()
 

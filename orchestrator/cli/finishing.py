@@ -76,7 +76,7 @@ def step_table(step: StepResult) -> Table:
         box=None,
         pad_edge=False,
     )
-    for column in ("site", "verdict", "evidence", "response", "quiet for", "back after", "witnesses"):
+    for column in ("site", "verdict", "evidence", "response", "back after", "witnesses"):
         table.add_column(column, no_wrap=True)
     shown = sorted(step.sites, key=lambda entry: entry.result.passed)[:SITES_SHOWN]
     for entry in sorted(shown, key=lambda entry: entry.site):
@@ -86,15 +86,15 @@ def step_table(step: StepResult) -> Table:
 
 def _cells(entry: SiteResult) -> tuple[str | Text, ...]:
     found = entry.result
-    quiet = "–" if found.dwell_ns is None else f"{found.dwell_ns / 1e9:.2f} s"
+    witnesses = len(found.agreeing) + len(found.dissenting) + len(found.unknown)
+    dissent = f", {len(found.dissenting)} dissent" if found.dissenting else ""
     return (
         entry.site,
         Text(found.verdict.value.replace("_", " "), style=_STYLES[found.verdict]),
         found.grade.value.replace("_", " "),
         interval(found.response_lower_ns, found.response_upper_ns),
-        quiet,
         interval(found.restore_lower_ns, found.restore_upper_ns),
-        f"{len(found.agreeing)} agree" + (f", {len(found.dissenting)} dissent" if found.dissenting else ""),
+        f"{len(found.agreeing)} of {witnesses}{dissent}",
     )
 
 
@@ -112,7 +112,7 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
         console.print(step_table(step))
         for entry in step.sites:
             if not entry.result.passed:
-                console.print(Text(f"  {entry.site}: {explain(entry.result)}", style="red"))
+                console.print(Text(f"{entry.site}: {explain(entry.result)}", style="red"))
         if len(step.sites) > SITES_SHOWN:
             console.print(f"(the first {SITES_SHOWN} of {len(step.sites)} sites; the report has them all)")
     console.print()
@@ -120,7 +120,10 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
     verdict = "PASSED" if result.passed else "DID NOT PASS"
     aborted = f" Aborted: {result.abort_reason}." if result.aborted else ""
     console.print(
-        Text(f"{verdict}: {totals.passed} of {totals.judged} verified.{aborted}", "bold green" if result.passed else "bold red")
+        Text(
+            f"{verdict}: {totals.passed} of {totals.judged} verified.{aborted}",
+            "bold green" if result.passed else "bold red",
+        )
     )
     if result.demo:
         console.print("This is a demo fleet: all its keys were made in one place.", style="dim")

@@ -13,6 +13,7 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.core.agenda import release_after_s
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Grade, SiteStepResult, Verdict
 from orchestrator.core.live import Live
@@ -23,6 +24,7 @@ from protocols.ids import seconds_to_ns
 from protocols.messages import Outcome
 
 REDRAW_S = 0.2
+DASH = "\N{EN DASH}"
 ROWS_MAX = 40
 
 _AGENT_WORDS = {
@@ -59,8 +61,8 @@ class Row:
 def interval(lower_ns: int | None, upper_ns: int | None) -> str:
     """Write a time as an interval in seconds, or a dash when it is not known."""
     if upper_ns is None:
-        return "–"
-    return f"{(lower_ns or 0) / 1e9:.2f}–{upper_ns / 1e9:.2f} s"
+        return DASH
+    return f"{(lower_ns or 0) / 1e9:.2f}{DASH}{upper_ns / 1e9:.2f} s"
 
 
 def row_of(drill: Drill, live: Live, site: str) -> Row:
@@ -75,14 +77,14 @@ def row_of(drill: Drill, live: Live, site: str) -> Row:
         style=style,
         agent=_agent_word(drill, site),
         witnesses=f"{agreeing} of {known}",
-        response=interval(result.response_lower_ns, result.response_upper_ns) if result else "–",
+        response=interval(result.response_lower_ns, result.response_upper_ns) if result else DASH,
     )
 
 
 def _agent_word(drill: Drill, site: str) -> str:
     digest = drill.step.order_digest
     said = [receipt.outcome for _, receipt in drill.receipts.get(site, ()) if receipt.order == digest]
-    return _AGENT_WORDS[said[-1]] if said else "–"
+    return _AGENT_WORDS[said[-1]] if said else DASH
 
 
 def _state(drill: Drill, live: Live, site: str, result: SiteStepResult | None) -> tuple[str, str]:
@@ -118,7 +120,7 @@ def headline(drill: Drill, now: Instant) -> str:
     words = f"step {drill.step.number + 1} of {len(drill.warrant.steps)}, {step.params.control}: {drill.phase.value}"
     if drill.phase is Phase.ORDERED and drill.step.ordered is not None:
         elapsed_ns = now.minus(drill.step.ordered) or 0
-        left_s = max(0.0, (seconds_to_ns(step.hold_s) - elapsed_ns) / 1e9)
+        left_s = max(0.0, (seconds_to_ns(release_after_s(step, drill.warrant.challenge_s)) - elapsed_ns) / 1e9)
         return f"{words}, {elapsed_ns / 1e9:.1f} s since the order, released in {left_s:.1f} s"
     return f"{words} ({MEANING[drill.phase]})"
 

@@ -13,6 +13,7 @@ from orchestrator.core.drill import Drill, SiteWitness
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from protocols.ids import parse_utc, seconds_to_ns
+from protocols.messages import Step
 
 REPEAT_NS = 1_000_000_000
 """Time between two publishes of the same order or release to sites that have not answered."""
@@ -107,6 +108,15 @@ def _passed(now: Instant, then: Instant | None, duration_s: float) -> bool:
     return elapsed is None or elapsed >= seconds_to_ns(duration_s)
 
 
+def release_after_s(step: Step, challenge_s: float) -> float:
+    """Return how long after its order a step is released, seconds.
+
+    That is one challenge before the sites' own timers end the hold, so that what is measured is the
+    release and not the timer; but never before a site that halted just in time could be witnessed.
+    """
+    return max(step.response_limit_s + step.dwell_s, step.hold_s - challenge_s)
+
+
 @dataclass(slots=True)
 class Agenda:
     """Decides what is due.
@@ -185,7 +195,7 @@ class Agenda:
     def _ordered(self, now: Instant, wall_ns: int) -> list[Intent]:
         drill = self.drill
         run, step = drill.step, drill.warrant.steps[drill.step.number]
-        if _passed(now, run.ordered, step.hold_s):
+        if _passed(now, run.ordered, release_after_s(step, drill.warrant.challenge_s)):
             return [IssueRelease(run.number)]
         answered = {site for site in drill.audience if self._answered(site)}
         expired = wall_ns >= parse_utc(run.order_expires_at)

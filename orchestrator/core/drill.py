@@ -73,7 +73,7 @@ class Drill:
     use: int = 0
     audience: tuple[str, ...] = ()
     dispatcher: str = ""
-    now: Instant = Instant(1, 0)
+    now: Instant = field(default_factory=lambda: Instant(1, 0))
     steps: list[StepRun] = field(default_factory=list)
     tracks: dict[SiteWitness, Track] = field(default_factory=dict)
     closings: dict[SiteWitness, Closing] = field(default_factory=dict)
@@ -110,14 +110,10 @@ class Drill:
             JournalError: The event may not come in this phase, or contradicts what came before.
         """
         event = stamped.event
-        happened = event.type
-        if isinstance(event, ev.StepEnded) and self._is_last(event):
-            happened_in_table = "steps.done"
-        else:
-            happened_in_table = happened
-        phase = next_phase(self.phase, happened_in_table)
+        happened = "steps.done" if isinstance(event, ev.StepEnded) and self._is_last(event) else event.type
+        phase = next_phase(self.phase, happened)
         if phase is None:
-            raise JournalError(f"{happened} may not come in phase {self.phase}", where="journal")
+            raise JournalError(f"{event.type} may not come in phase {self.phase}", where="journal")
         self.now = Instant(stamped.epoch, stamped.t_ns)
         self._fold(event, self.now, said)
         self.phase = phase
@@ -125,7 +121,7 @@ class Drill:
     def _is_last(self, event: ev.StepEnded) -> bool:
         return self.aborted or not event.ordered or event.step == len(self.warrant.steps) - 1
 
-    def _fold(self, event: ev.Event, now: Instant, said: Message | None) -> None:  # noqa: C901, PLR0912 - one arm each
+    def _fold(self, event: ev.Event, now: Instant, said: Message | None) -> None:  # noqa: PLR0912 - one arm each
         match event:
             case ev.DocumentHeld() | ev.DrillResumed() | ev.RecallIssued():
                 pass

@@ -102,13 +102,17 @@ def _open(topic: str, envelope: Envelope, trust: FleetTrust) -> Said:
 
 
 def _route(topic: str, topics: Topics) -> tuple[str, str, str]:
-    """Split `<base>/sites/<site>/<place>[/<name>]`."""
+    """Split `<base>/sites/<site>/agent`, `.../witness/<name>` or `.../presence/<who>`."""
     head, _, rest = topic.partition("/sites/")
-    parts = rest.split("/")
-    shapes = {"agent": 2, "witness": 3, "presence": 3}
-    if head != topics.base or len(parts) < 2 or shapes.get(parts[1]) != len(parts):
-        raise TrustError(Reason.WRONG_TYPE, "nothing is expected on this topic")
-    return parts[0], parts[1], parts[2] if len(parts) == 3 else ""
+    if head == topics.base:
+        match rest.split("/"):
+            case [site, "agent"]:
+                return site, "agent", ""
+            case [site, ("witness" | "presence") as place, name]:
+                return site, place, name
+            case _:
+                pass
+    raise TrustError(Reason.WRONG_TYPE, "nothing is expected on this topic")
 
 
 def _open_stop(envelope: Envelope, trust: FleetTrust) -> Abort | Lever:

@@ -112,9 +112,7 @@ class Conductor:
         trust = self.documents.trust
         approved, _ = check_warrant(parse_envelope(warrant.strip()), trust.policy, trust.approvers, trust.fleet)
         wanted = parties_of(trust, audience_of(approved, trust.index, trust.records))
-        here = await gather_presence(
-            self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told
-        )
+        here = await gather_presence(self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told)
         for site, who in sorted(wanted - here.keys()):
             self.log.warning("party.absent", site=site, party=who)
         opened = open_drill(

@@ -14,14 +14,18 @@ from orchestrator.core.grades import Verdict, explain
 from protocols.host.logs import FilteringBoundLogger
 from protocols.messages import Message, Outcome, Receipt
 
-_QUIET = {
-    "document.held",
-    "challenge.issued",
-    "reading.received",
-    "closing.received",
-    "recall.issued",
-    "order.published",
-    "release.published",
+_LEVELS = {
+    "document.held": "debug",
+    "challenge.issued": "debug",
+    "reading.received": "debug",
+    "closing.received": "debug",
+    "recall.issued": "debug",
+    "order.published": "debug",
+    "release.published": "debug",
+    "input.rejected": "warning",
+    "input.ignored": "warning",
+    "drill.aborted": "warning",
+    "drill.resumed": "warning",
 }
 _LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED}
 
@@ -69,19 +73,15 @@ class EventLog:
 
     @staticmethod
     def _level(event: ev.Event, said: Message | None) -> str:
-        if event.type in _QUIET:
-            return "debug"
         match event:
-            case ev.InputRejected() | ev.InputsIgnored() | ev.Aborted() | ev.DrillResumed():
-                return "warning"
+            case ev.SiteJudged(result=result) if result.passed:
+                return "debug"
             case ev.SiteJudged(result=result):
-                if result.verdict in _LOUD:
-                    return "error"
-                return "debug" if result.passed else "warning"
+                return "error" if result.verdict in _LOUD else "warning"
             case ev.DrillClosed(passed=passed):
                 return "info" if passed else "error"
             case ev.ReceiptReceived():
                 bad = isinstance(said, Receipt) and said.outcome in {Outcome.REFUSED, Outcome.FAILED}
                 return "warning" if bad else "debug"
             case _:
-                return "info"
+                return _LEVELS.get(event.type, "info")

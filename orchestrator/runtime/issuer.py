@@ -32,7 +32,9 @@ class Issuer:
     drill: str
     use: int
 
-    def challenge(self, seq: int, *, final: bool, journal_seq: int, journal_head: str, wall_ns: int) -> tuple[Challenge, str]:
+    def challenge(
+        self, seq: int, *, final: bool, journal_seq: int, journal_head: str, wall_ns: int
+    ) -> tuple[Challenge, str]:
         """Make a challenge that has its quoters cosign the journal up to `journal_head`."""
         message = Challenge(
             fleet=self.warrant.fleet,

@@ -123,17 +123,17 @@ class Runtime:
         Raises:
             JournalError: The journal cannot be written; nothing was done that is not in it.
         """
-        turn = Turn()
-        for event in self._opening:
-            self._decide(turn, event)
-        await self._commit(turn)
         try:
+            turn = Turn()
+            for event in self._opening:
+                self._decide(turn, event)
+            await self._commit(turn)
             while self.drill.phase is not Phase.CLOSED:
                 await self._turn(await self._waiting())
+            await self._io(lambda: self._store.mark_closed(self.drill.drill))
         finally:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
-        await self._io(lambda: self._store.mark_closed(self.drill.drill))
         return self.drill
 
     async def _waiting(self) -> list[Inbound]:

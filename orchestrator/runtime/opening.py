@@ -39,9 +39,7 @@ def documents_held(documents: FleetDocuments, warrant: bytes) -> list[ev.Event]:
         (ev.DocumentKind.SITE_RECORD, [documents.records[site] for site in sorted(documents.records)]),
         (ev.DocumentKind.WARRANT, [warrant]),
     ]
-    return [
-        ev.DocumentHeld(kind=kind, envelope=raw.decode().strip()) for kind, listed in kinds for raw in listed
-    ]
+    return [ev.DocumentHeld(kind=kind, envelope=raw.decode().strip()) for kind, listed in kinds for raw in listed]
 
 
 def check_can_prove(warrant: Warrant, audience: Sequence[str], trust: FleetTrust) -> None:

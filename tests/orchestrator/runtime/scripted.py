@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.fleet.load import FleetDocuments
 from orchestrator.journal.base import JournalStore
@@ -126,9 +127,7 @@ class Chain:
 
     def link(self) -> Link:
         """Return the place of the next message."""
-        return Link(
-            seq=len(self.sent) + 1, prev=self._prev, boot_id=self.clock.boot_id, boot_ns=self.clock.boot_ns()
-        )
+        return Link(seq=len(self.sent) + 1, prev=self._prev, boot_id=self.clock.boot_id, boot_ns=self.clock.boot_ns())
 
     def seal(self, message: Message) -> bytes:
         """Sign the next message and keep it."""
@@ -283,9 +282,7 @@ class ScriptedSite:
 
 def documents_of(fleet: Fleet) -> FleetDocuments:
     """Return a test fleet's documents as the orchestrator loads them."""
-    return FleetDocuments(
-        fleet.trust(), (fleet.raw_root,), fleet.raw_policy, fleet.raw_index, dict(fleet.raw_records)
-    )
+    return FleetDocuments(fleet.trust(), (fleet.raw_root,), fleet.raw_policy, fleet.raw_index, dict(fleet.raw_records))
 
 
 @dataclass
@@ -299,6 +296,17 @@ class Stage:
     clock: LoopClock = field(default_factory=LoopClock)
     sites: dict[str, ScriptedSite] = field(default_factory=dict)
     runtime: Runtime | None = None
+    ordered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def _note(self, stamped: ev.Stamped, _said: Message | None) -> None:
+        if isinstance(stamped.event, ev.OrderPublished):
+            self.ordered.set()
+
+    @property
+    def running(self) -> Runtime:
+        """The runtime, once the drill has begun."""
+        assert self.runtime is not None
+        return self.runtime
 
     async def play(
         self,
@@ -331,7 +339,7 @@ class Stage:
                 self.store,
                 transport,
                 self.clock,
-                observers=observers,
+                observers=[self._note, *observers],
                 threads=0,
             )
             beside = asyncio.ensure_future(meanwhile(self)) if callable(meanwhile) else None

@@ -10,7 +10,8 @@ from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Cause, Grade, Verdict
 from orchestrator.core.states import Phase
-from orchestrator.journal.chain import ChainReader, stamped_of
+from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
+from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
 from protocols.messages import Message
 from tests.kit import Fleet, approver_label, key_of, make_fleet
@@ -19,10 +20,12 @@ from tests.virtual import run_virtual
 
 
 def two_sites() -> Fleet:
+    """Make the fleet of these tests."""
     return make_fleet(("alpha", "beta"), witnesses=3)
 
 
 def play(script: Script, *, params: PauseParams | ShutdownParams | None = None) -> Drill:
+    """Run one step at two sites, of which the second follows `script`."""
     fleet = two_sites()
     stage = Stage(fleet, {"beta": script})
     return run_virtual(stage.play(fleet.warrant(params=params or PauseParams(), hold_s=12.0)))
@@ -111,10 +114,9 @@ def test_no_load_anywhere_orders_nothing() -> None:
 
 
 async def _abort_in_the_hold(stage: Stage) -> None:
-    while stage.runtime is None or stage.runtime.drill.phase is not Phase.ORDERED:
-        await asyncio.sleep(0.05)
+    await stage.ordered.wait()
     await asyncio.sleep(3)
-    stage.runtime.abort("a test says so")
+    stage.running.abort("a test says so")
 
 
 def test_abort_releases_and_watches_the_recovery() -> None:
@@ -137,12 +139,9 @@ def test_abort_releases_and_watches_the_recovery() -> None:
 
 
 async def _approver_aborts(stage: Stage) -> None:
-    while stage.runtime is None or stage.runtime.drill.phase is not Phase.ORDERED:
-        await asyncio.sleep(0.05)
+    await stage.ordered.wait()
     await asyncio.sleep(2)
-    fleet, drill = stage.fleet, stage.runtime.drill
-    from orchestrator.runtime.issuer import make_abort
-
+    fleet, drill = stage.fleet, stage.running.drill
     _, envelope = make_abort(
         key_of(approver_label("safety")),
         fleet.fleet,
@@ -224,14 +223,8 @@ def test_nothing_is_published_before_it_is_appended() -> None:
     order_seq = next(
         record.seq
         for raw in stage.store.lines(drill.drill)
-        for record in [_record(raw)]
+        for record in [decode_record(raw, where="test")]
         if record.event.type == "order.issued"
     )
     first_publish = next(count for topic, count in sent if topic == fleet.topics.orders)
     assert first_publish > order_seq
-
-
-def _record(raw: bytes):  # type: ignore[no-untyped-def]
-    from orchestrator.journal.chain import decode_record
-
-    return decode_record(raw, where="test")
