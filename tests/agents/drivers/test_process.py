@@ -547,3 +547,55 @@ def test_the_workload_starts_with_a_clean_slate(
         "leader": True,
         "site": workload.site,
     }
+
+
+def test_a_child_of_its_own_session_is_killed_also_after_its_parent_has_ended(
+    make_driver: MakeDriver, means: Means, workload: Workload, tmp_path: Path
+) -> None:
+    """When SIGTERM ends the parent first, its unwilling child must not be lost to the kill."""
+    program = tmp_path / "unwilling.py"
+    program.write_text(
+        textwrap.dedent("""
+            import os, signal, time
+            if os.fork() == 0:
+                os.setsid()
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                open("/proc/self/comm", "w").write("unwilling")
+                while True: pass
+            while True: time.sleep(1)
+        """)
+    )
+    driver = make_driver(means, argv=(sys.executable, str(program)))
+    driver.start()
+    until(
+        lambda: any(Path(f"/proc/{pid}/comm").read_text() == "unwilling\n" for pid in workload.pids()),
+        "an unwilling child",
+    )
+    assert "killed 1 processes" in driver.apply(shutdown(0.5), never)
+    assert workload.pids() == []
+
+
+def test_a_workload_whose_first_thread_has_ended_is_paused_and_restored(
+    make_driver: MakeDriver, means: Means, workload: Workload
+) -> None:
+    """A process that looks like a zombie while its other threads work is work all the same."""
+    script = (
+        "import ctypes, threading\ndef spin():\n  while True: pass\n"
+        "threading.Thread(target=spin).start()\nctypes.CDLL(None).syscall(60, 0)"
+    )
+    driver = make_driver(means, argv=(sys.executable, "-c", script))
+    driver.start()
+    leader = driver._leader
+    assert leader is not None
+    stat = Path(f"/proc/{leader.pid}/stat")
+    until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", "half dead")
+    assert driver.observe().state is SiteState.RUNNING
+    driver.apply(PAUSE, never)
+    before = stat.read_text()
+    assert driver.observe().state is SiteState.PAUSED
+    time.sleep(0.3)  # the span of the observation itself
+    assert stat.read_text().split()[13:15] == before.split()[13:15]
+    driver.restore()
+    until(lambda: stat.read_text().split()[13:15] != before.split()[13:15], "work again")
+    driver.apply(shutdown(0), never)
+    assert driver.observe().state is SiteState.STOPPED
