@@ -65,9 +65,7 @@ def agreeing(voices: Sequence[Voice], start: Instant, end: Instant) -> dict[str,
     starts: dict[str, int] = {}
     for voice in voices:
         reading = voice.trace.latest_by(start) if voice.may_agree else None
-        if reading is None or voice.trace.before[reading].epoch != start.epoch:
-            continue
-        if voice.trace.quiet_until(reading) >= end:
+        if reading is not None and voice.trace.quiet_until(reading) >= end:
             starts[voice.name] = reading
     return starts
 
@@ -96,11 +94,7 @@ def runs(voices: Sequence[Voice], quorum: int, *, ordered: Instant, until: Insta
 def _candidates(voices: Sequence[Voice], ordered: Instant) -> Iterator[Instant]:
     yield ordered
     lists = [[voice.trace.before[i] for i in _from(voice.trace, ordered)] for voice in voices if voice.may_agree]
-    last = ordered
-    for start in heapq.merge(*lists):
-        if start > last:
-            last = start
-            yield start
+    yield from heapq.merge(*lists)
 
 
 def _from(trace: Trace, ordered: Instant) -> Sequence[int]:
