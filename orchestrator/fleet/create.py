@@ -45,8 +45,11 @@ from protocols.messages import (
 )
 
 CPU_TIME = "cpu_time_us"
-MARKER = "HALTDRILL_WORKLOAD"
-"""The environment variable by which witnesses know a site's work."""
+MARKER = "HALTDRILL_SITE"
+"""The environment variable by which witnesses know a site's work. Its value names the fleet too: two
+fleets on one machine, or two demos at once, have sites of the same names."""
+
+_MARKER_FLEET_CHARS = 16
 
 _DAY_S = 86_400
 _PRIVATE_DIR = 0o700
@@ -76,9 +79,12 @@ def create_fleet(folder: Path, spec: FleetSpec, now_ns: int) -> FleetLayout:
 
 
 def _check_vacant(target: Path) -> None:
-    if not target.exists() and not target.is_symlink():
-        return
-    if not target.is_dir() or any(target.iterdir()):
+    try:
+        vacant = not target.exists() and not target.is_symlink()
+        vacant = vacant or (target.is_dir() and not any(target.iterdir()))
+    except OSError as error:
+        raise ConfigError(f"cannot be looked into: {error.strerror}", where=str(target)) from error
+    if not vacant:
         raise ConfigError(
             "is there already, and nothing is ever overwritten", where=str(target), remedy="choose a new folder"
         )
@@ -275,9 +281,13 @@ class _Maker:
             key=final.agent_key.name,
             state=final.state.name,
             veto=final.veto.name,
-            driver=_driver(site, final),
+            driver=_driver(site, final, self._marked(site)),
             lie=site.lie,
         )
+
+    def _marked(self, site: SiteSpec) -> str:
+        """Return the marker's value: unlike any other fleet's site of the same name."""
+        return f"{self._fleet[:_MARKER_FLEET_CHARS]}/{site.name}"
 
     def _witness_config(self, site: SiteSpec, witness: WitnessSpec) -> WitnessConfig:
         final = self._final.site(site.name).witness(witness.name)
@@ -290,13 +300,13 @@ class _Maker:
             record=final.record.name,
             key=final.key.name,
             state=final.state.name,
-            probe=ProcessProbeConfig(environ=f"{MARKER}={site.name}"),
+            probe=ProcessProbeConfig(environ=f"{MARKER}={self._marked(site)}"),
             cpu_signal=CPU_TIME,
             processes_signal=LIVE_PROCESSES,
         )
 
 
-def _driver(site: SiteSpec, final: SiteLayout) -> ProcessDriverConfig:
+def _driver(site: SiteSpec, final: SiteLayout, marked: str) -> ProcessDriverConfig:
     """Return the driver's configuration: the workload given, or the example worker."""
     environment = dict(site.environment)
     argv, checkpoint = site.argv, site.checkpoint
@@ -307,7 +317,7 @@ def _driver(site: SiteSpec, final: SiteLayout) -> ProcessDriverConfig:
             argv += ("--misbehave", site.misbehave)
         environment = _import_path() | environment
     return ProcessDriverConfig(
-        argv=argv, environment=environment | {MARKER: site.name}, checkpoint=checkpoint, cgroup=site.cgroup
+        argv=argv, environment=environment | {MARKER: marked}, checkpoint=checkpoint, cgroup=site.cgroup
     )
 
 

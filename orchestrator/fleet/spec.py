@@ -31,8 +31,8 @@ class SiteSpec:
         region: The value of its attribute `region`.
         owner: Who owns it; by default `<name>-operator`.
         argv: Its workload; by default the example worker.
-        environment: Variables added to the workload's; `HALTDRILL_WORKLOAD=<name>`, by which the
-            witnesses know it, is added always.
+        environment: Variables added to the workload's; `HALTDRILL_SITE=<fleet>/<name>`, by which
+            the witnesses know it, is added always.
         checkpoint: The workload's checkpoint file, when `argv` is given.
         witnesses: Who observes it.
         duty: The share of one core that the example worker uses.

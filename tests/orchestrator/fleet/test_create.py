@@ -48,7 +48,8 @@ def test_the_configuration_files_parse_and_name_files_that_are_there(made: Fleet
         place = made.site(site.name)
         agent = read_toml(place.config, AgentConfig)
         assert agent.site == site.name
-        assert agent.driver.environment["HALTDRILL_WORKLOAD"] == site.name
+        marker = f"{made.fleet_id.read_text().strip()[:16]}/{site.name}"
+        assert agent.driver.environment["HALTDRILL_SITE"] == marker
         for name in (agent.root, agent.policy, agent.record, agent.key, agent.state):
             assert (place.folder / name).exists()
         assert agent.driver.checkpoint is not None
@@ -57,7 +58,7 @@ def test_the_configuration_files_parse_and_name_files_that_are_there(made: Fleet
             folder = place.witness(witness.name)
             config = read_toml(folder.config, WitnessConfig)
             assert (config.site, config.name) == (site.name, witness.name)
-            assert config.probe.environ == f"HALTDRILL_WORKLOAD={site.name}"
+            assert config.probe.environ == f"HALTDRILL_SITE={marker}"
             for name in (config.root, config.policy, config.record, config.key, config.state):
                 assert (folder.folder / name).exists()
     assert read_toml(made.config, OrchestratorConfig).embedded
