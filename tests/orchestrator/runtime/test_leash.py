@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -218,22 +218,21 @@ async def test_a_program_that_is_not_there_is_named() -> None:
         await leash.spawn(["/nowhere/program"])
 
 
-@pytest.fixture
-def group() -> AsyncIterator[Path]:  # type: ignore[misc]
-    """A cgroup of ours, version 2 or the version 1 freezer, whichever this machine lets us make."""
-    for mount in mounts():
-        folder = None if mount is None else mount / f"{CGROUP_PREFIX}test-{os.getpid()}"
-        try:
-            if folder is not None:
-                folder.mkdir()
-        except OSError:
-            continue
-        if folder is not None:
-            yield folder
-            if folder.exists():
-                folder.rmdir()
-            return
-    pytest.skip("this machine lets us make no cgroup")
+@pytest.fixture(params=["v2", "v1"])
+def group(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A cgroup of ours: version 2, then the version 1 freezer, where this machine lets us make one."""
+    unified, freezer = mounts()
+    mount = unified if request.param == "v2" else freezer
+    if mount is None:
+        pytest.skip(f"no cgroup {request.param} is mounted here")
+    folder = mount / f"{CGROUP_PREFIX}test-{os.getpid()}"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip(f"this machine lets us make no cgroup {request.param}")
+    yield folder
+    if folder.exists():
+        folder.rmdir()
 
 
 async def test_a_frozen_child_dies_too(group: Path) -> None:
