@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from protocols.reasons import Reason
 from protocols.transport.base import Inbound
 from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests import kit
-from tests.agents.doubles import FakeDriver, MemoryDisk, quiet_log, receipt_of
+from tests.agents.doubles import FakeDriver, MemoryDisk, quiet_log, receipt_of, until
 from tests.virtual import LoopClock, run_virtual
 
 SITE = "alpha"
@@ -521,8 +522,6 @@ async def test_a_release_cuts_a_running_shutdown_short(clock: LoopClock) -> None
     gave_up = []
 
     def wait_for_grace(cancelled: Callable[[], bool]) -> None:
-        import time
-
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if cancelled():
@@ -533,15 +532,11 @@ async def test_a_release_cuts_a_running_shutdown_short(clock: LoopClock) -> None
     bench.driver.apply_gate = wait_for_grace
     try:
         bench.start()
-        async with asyncio.timeout(15):
-            while not bench.heard:
-                await asyncio.sleep(0.01)
-            order, _ = bench.issue(params=ShutdownParams(grace_s=600.0), hold_s=1200.0)
-            while bench.outcomes != [Outcome.ACCEPTED]:
-                await asyncio.sleep(0.01)
-            bench.publish(bench.fleet.topics.stops, bench.fleet.dispatch(bench.fleet.release(order)))
-            while bench.outcomes[-1] is not Outcome.RESTORED:
-                await asyncio.sleep(0.01)
+        await until(lambda: bench.heard)
+        order, _ = bench.issue(params=ShutdownParams(grace_s=600.0), hold_s=1200.0)
+        await until(lambda: bench.outcomes == [Outcome.ACCEPTED])
+        bench.publish(bench.fleet.topics.stops, bench.fleet.dispatch(bench.fleet.release(order)))
+        await until(lambda: bench.outcomes[-1] is Outcome.RESTORED)
         assert gave_up
         assert bench.driver.state is SiteState.RUNNING
     finally:

@@ -24,6 +24,7 @@ from tests.brokers import RealBroker, free_port
 async def running(
     folder: Path, workload: Workload, broker: RealBroker, **options: Any
 ) -> AsyncIterator[tuple[SiteFolder, Dispatcher]]:
+    """Make a site and a dispatcher on a broker; at the end no program of it is left."""
     site = SiteFolder(folder / "site", workload.site, broker.config, **options)
     try:
         async with Dispatcher(site) as dispatcher:
@@ -115,13 +116,16 @@ async def test_a_witness_answers_and_closes_over_a_real_broker(
         await dispatcher.present(WITNESS)
         await dispatcher.present("agent")
         topics = site.fleet.topics
+        heard = topics.witness(site.site, WITNESS)
+
+        def frames() -> list[bytes]:
+            return [message.payload for message in dispatcher.heard if message.topic == heard]
+
         for seq in (1, 2, 3):
             await dispatcher.publish(topics.challenges, site.fleet.dispatch(site.fleet.challenge(seq, final=seq == 3)))
-            heard = topics.witness(site.site, WITNESS)
-            await until(lambda s=seq: len([m for m in dispatcher.heard if m.topic == heard]) >= s)  # type: ignore[misc]
-        await until(lambda: len([m for m in dispatcher.heard if m.topic == heard]) == 4)
-        frames = [message.payload for message in dispatcher.heard if message.topic == heard]
-        assert split_frame(frames[-1])[0].payload_type == Closing.payload_type()
+            await until(lambda expected=seq: len(frames()) >= expected)
+        await until(lambda: len(frames()) == 4)
+        assert split_frame(frames()[-1])[0].payload_type == Closing.payload_type()
         witness.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(witness.wait(), 10) == 0
 

@@ -72,10 +72,12 @@ class Desk:
 
 @pytest.fixture
 def desk() -> Desk:
+    """A desk with an empty memory."""
     return Desk()
 
 
 def reason_of(decision: Decision) -> Reason | None:
+    """Return the reason in a decision's only receipt."""
     (draft,) = decision.drafts
     return draft.reason
 

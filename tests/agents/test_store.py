@@ -19,6 +19,7 @@ STORE_ID = "ab" * 16
 
 
 def opened(disk: MemoryDisk | FileDisk) -> tuple[Store, list[bytes]]:
+    """Open the store on a disk, with what it replays."""
     bodies: list[bytes] = []
 
     def replay(body: bytes, slot: Slot) -> None:
@@ -28,6 +29,7 @@ def opened(disk: MemoryDisk | FileDisk) -> tuple[Store, list[bytes]]:
 
 
 def body(number: int) -> bytes:
+    """Return a record's body."""
     return b'{"n":%d}' % number
 
 
