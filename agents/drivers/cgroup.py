@@ -119,11 +119,13 @@ class CgroupEnclosure:
         self.resume()
 
     def kill(self) -> None:
-        """Kill every process at once, or one by one on an old kernel. A frozen one dies frozen."""
-        if (self.folder / "cgroup.kill").exists():
-            self._write("cgroup.kill", "1")
-        else:
-            self._signal(signal.SIGKILL)
+        """Kill every process at once, and then one by one. A frozen one dies frozen.
+
+        Old kernels have no `cgroup.kill`, and new ones do not reach a process by it whose first
+        thread has ended.
+        """
+        self._write("cgroup.kill", "1")
+        self._signal(signal.SIGKILL)
 
     def discard(self) -> None:
         """Remove the folder and those that the workload made in it."""

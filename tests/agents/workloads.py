@@ -83,7 +83,9 @@ class Workload:
         """Kill and reap every process of it, and remove its cgroups."""
         for folder in self._cgroups():
             with contextlib.suppress(OSError):
-                (folder / "cgroup.kill").write_text("1")
+                # One by one: `cgroup.kill` does not reach a process whose first thread has ended.
+                for pid in map(int, (folder / "cgroup.procs").read_text().split()):
+                    os.kill(pid, signal.SIGKILL)
         deadline_s = time.monotonic() + LIMIT_S
         while pids := self.pids():
             assert time.monotonic() < deadline_s, f"cannot kill {pids}"
