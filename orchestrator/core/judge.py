@@ -346,12 +346,12 @@ class _Judgement:
 
     def _restored(self, restore: tuple[int, int] | None, limit_ns: int, *, preflight_ok: bool) -> bool | None:
         """Return whether it was back in time; None when witnesses could not tell, or not yet."""
-        if restore is not None:
-            return restore[1] <= limit_ns
+        if restore is not None and restore[1] <= limit_ns:
+            return True
         able = {voice.owner for voice in self.voices if voice.may_agree}
         elapsed_ns = _elapsed(self.inputs.ended, self.inputs.released)
         watched = elapsed_ns is not None and elapsed_ns >= limit_ns
-        return False if watched and preflight_ok and len(able) >= self.inputs.step.quorum else None
+        return False if (watched or restore is not None) and preflight_ok and len(able) >= self.inputs.step.quorum else None
 
     def _receipts(self) -> ReceiptSummary:
         return ReceiptSummary(

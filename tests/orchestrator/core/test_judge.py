@@ -457,6 +457,137 @@ class TestClockEpochs:
         assert (result.verdict, result.grade) == (Verdict.VERIFIED, Grade.WITNESSED)
 
 
+class TestEdges:
+    """Rules that show only where two others meet."""
+
+    def test_a_dissent_in_every_dwell_leaves_no_run(self) -> None:
+        """A witness that sees a pulse in each dwell, and quiet at the very end, still denies them all."""
+        world = replace(usual(), receipts=[(Outcome.ACCEPTED, 2_010)])
+        pulses = tuple((ms, ms + 50) for ms in range(2_500, 5_400, 300))
+        world.witnesses[2] = regular("w3", "owner-3", Load(((0, 2_300), *pulses, (6_200, 10_000))), offset_ms=45)
+        result = judged(world)
+        assert (result.verdict, result.cause, result.grade) == (
+            Verdict.UNPROVEN,
+            Cause.DISSENT,
+            Grade.CORROBORATED,
+        )
+        assert result.response_upper_ns is None
+
+    def test_work_that_may_follow_the_release_contradicts_nothing(self) -> None:
+        """A late halt, truly reported, released before its dwell was over: work after the release is fine."""
+        world = replace(usual(Load(((0, 5_300), (6_001, 10_000)))), receipts=[(Outcome.HALTED, 5_450)])
+        assert outcome(world)[0] is Verdict.UNPROVEN
+
+    def test_no_load_comes_before_a_late_return(self) -> None:
+        """A site that was idle in preflight has no steady state to be late for."""
+        assert outcome(usual(Load(((7_700, 10_000),)))) == (Verdict.UNPROVEN, Cause.NO_LOAD)
+
+    def test_nobody_is_blamed_without_a_quorum_that_could_tell(self) -> None:
+        """A site not seen back by one witness, the other having no closing, is unproven."""
+        world = without_third(with_first(usual(Load(((0, 2_300),))), closes=False))
+        assert outcome(world) == (Verdict.UNPROVEN, Cause.NO_CLOSING)
+
+    def test_an_idle_site_is_not_blamed_for_staying_idle(self) -> None:
+        """A site without load before and after is unproven, not unrestored."""
+        assert outcome(usual(NEVER_ON)) == (Verdict.UNPROVEN, Cause.NO_LOAD)
+
+    def test_watched_until_just_the_limit(self) -> None:
+        """Observation that ends exactly at the restore limit suffices to blame."""
+        inputs = usual(Load(((0, 2_300),))).inputs()
+        assert judge_step(replace(inputs, ended=at(7_500))).verdict is Verdict.NOT_RESTORED
+        assert judge_step(replace(inputs, ended=at(7_499))).cause is Cause.RESTORE_UNPROVEN
+
+    def test_held_needs_evidence_to_the_end_of_the_hold(self) -> None:
+        """Readings that stop in the hold leave it witnessed; within the maximum gap of its end they hold it."""
+        for last_ms, held in ((5_400, True), (5_200, False)):
+            world = usual()
+            for witness in world.witnesses:
+                witness.shots = [shot for shot in witness.shots if shot.at_ms < last_ms + 100]
+            assert judged(replace(world, max_gap_s=0.6)).held is held
+
+    def test_held_needs_a_quorum(self) -> None:
+        """One witness that reaches the end of the hold is not enough."""
+        world = without_third(usual())
+        world.witnesses[0].shots = [shot for shot in world.witnesses[0].shots if shot.at_ms < 4_500]
+        assert judged(world).grade is Grade.WITNESSED
+
+    def test_held_is_measured_at_the_release(self) -> None:
+        """A witness that saw quiet until just the maximum gap before the release holds it."""
+        world = without_third(usual())
+        for witness in world.witnesses:
+            witness.shots = [shot for shot in witness.shots if shot.at_ms < 5_500]
+        assert judged(replace(world, max_gap_s=0.6)).held
+        assert not judged(replace(world, max_gap_s=0.599)).held
+
+    def test_a_forked_witness_does_not_vouch_for_load(self) -> None:
+        """Steady state needs a quorum of witnesses that can be believed."""
+        inputs = replace(without_third(usual(ALWAYS_ON)).inputs(1_900), ordered=None)
+        assert LiveSite().steady(inputs)
+        inputs.tracks["w1"].forked = True
+        assert not LiveSite().steady(inputs)
+
+    def test_one_owner_is_no_quorum_for_load(self) -> None:
+        """Steady state seen by one owner is none."""
+        inputs = replace(usual(ALWAYS_ON).inputs(1_900), ordered=None)
+        assert not LiveSite().steady(replace(inputs, tracks={"w1": inputs.tracks["w1"]}))
+
+    def test_the_censored_lower_bound(self) -> None:
+        """A site never witnessed halted was at work at least until the 2nd largest I of the last activity."""
+        result = judged(replace(usual(ALWAYS_ON), receipts=[(Outcome.ACCEPTED, 2_010)]))
+        assert result.response_upper_ns is None
+        assert result.response_lower_ns == (5_600 - 2_001) * MS
+
+    def test_a_forked_witness_cannot_raise_the_censored_bound(self) -> None:
+        """With one honest witness left no quorum says anything."""
+        inputs = without_third(usual(ALWAYS_ON)).inputs()
+        inputs.tracks["w1"].forked = True
+        assert judge_step(inputs).response_lower_ns == 0
+
+    def test_an_owner_counts_by_the_better_of_its_witnesses(self) -> None:
+        """Of two witnesses of one owner the later last activity bounds the halt, and counts once."""
+        world = usual()
+        world.witnesses[2].owner = "owner-1"
+        world.witnesses[2].shots = [shot for shot in world.witnesses[2].shots if not 2_100 < shot.at_ms < 2_430]
+        world = replace(world, witnesses=[world.witnesses[n] for n in (2, 0, 1)])
+        assert judged(world).response_lower_ns == 199 * MS
+
+    def test_a_driver_failure_after_acceptance_is_no_refusal(self) -> None:
+        """A refusal of a repeat after an acceptance is none: the site did obey."""
+        world = usual()
+        world.receipts = [*world.receipts, (Outcome.REFUSED, 2_500)]
+        assert outcome(world) == (Verdict.VERIFIED, None)
+
+    def test_a_refusing_site_is_not_blamed_for_its_return(self) -> None:
+        """A site that refused and then fell idle by itself was not held by us."""
+        world = replace(usual(Load(((0, 5_500),))), receipts=[(Outcome.REFUSED, 2_010)])
+        assert outcome(world)[0] is Verdict.REFUSED
+        late = replace(usual(Load(((0, 5_500), (7_700, 10_000)))), receipts=[(Outcome.REFUSED, 2_010)])
+        assert outcome(late)[0] is Verdict.REFUSED
+
+    def test_a_liar_cannot_shorten_the_restore_time(self) -> None:
+        """The quorum's slower witness bounds the return from above, its earlier quiet from below."""
+        world = usual(Load(((0, 2_300), (6_900, 10_000))))
+        world.witnesses[2] = regular("w3", "owner-3", Load(((0, 2_300), (6_300, 10_000))), offset_ms=45)
+        world.witnesses = [world.witnesses[2], world.witnesses[0]]
+        result = judged(world)
+        assert result.restore_upper_ns == (7_022 - 6_000) * MS
+        assert result.restore_lower_ns == (6_200 - 6_001) * MS
+
+    def test_a_site_seen_back_by_a_forked_witness_is_not_seen_back(self) -> None:
+        """A witness that cannot agree cannot vouch for the return either."""
+        inputs = usual().inputs()
+        for name in ("w1", "w2"):
+            inputs.tracks[name].forked = True
+        assert judge_step(inputs).restore_upper_ns is None
+
+    def test_the_fastest_quorum_bounds_the_return(self) -> None:
+        """Three witnesses see it back; two suffice, so the slowest does not prolong the restore time."""
+        world = usual()
+        slow = Load(((0, 2_300), (7_100, 10_000)))
+        world.witnesses[2] = regular("w3", "owner-3", slow, offset_ms=45)
+        assert judged(world).restore_upper_ns == 232 * MS
+
+
 class TestLive:
     """The same judgement while it runs."""
 
