@@ -222,7 +222,7 @@ class Agenda:
         drill = self.drill
         if drill.final_from is None:
             return []
-        complete = all(who in drill.closings and track.contiguous for who, track in drill.tracks.items())
+        complete = drill.closings.keys() == drill.tracks.keys() and not drill.missing()
         elapsed = _since(now, drill.final_from)
         return [Close()] if complete or elapsed is None or elapsed >= CLOSING_LIMIT_NS else []
 

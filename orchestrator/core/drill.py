@@ -21,6 +21,9 @@ from protocols.messages import Challenge, Closing, Counter, Fact, Message, Order
 from protocols.reasons import Reason
 from protocols.trust import FleetTrust
 
+READINGS_PER_CHALLENGE = 4
+SPARE_READINGS = 1_000
+
 SiteWitness = tuple[str, str]
 M = TypeVar("M", bound=Message)
 
@@ -276,19 +279,31 @@ class Drill:
         track = self.tracks.get((said.site, said.witness))
         if track is None or digest in self.seen:
             return False
-        if said.quotes.drill != self.drill:
-            return True  # a link of its chain, which runs across drills; it brackets nothing here
         quoted = said.quotes
+        if quoted.drill != self.drill:
+            # A link of its chain, which runs across drills: it brackets nothing here, but fills a gap.
+            # What is older than the drill is somebody's replay.
+            return bool(track.samples) and said.link.seq > track.samples[0].seq
         if (self.nonces.get(quoted.seq), self.challenges.get(quoted.seq)) != (quoted.nonce, quoted.digest):
             return Reason.MALFORMED
+        if len(track.samples) > SPARE_READINGS + READINGS_PER_CHALLENGE * len(self.issued):
+            return Reason.MEMORY_FULL  # its key is right, but nobody needs to speak that much
         return True
 
     def _orders(self) -> set[str]:
         return {run.order_digest for run in self.steps if run.order_digest}
 
     def missing(self) -> Mapping[SiteWitness, tuple[tuple[int, int], ...]]:
-        """Return the gaps in each witness's chain, as ranges of sequence numbers."""
-        return {who: tuple(track.gaps) for who, track in self.tracks.items() if not track.contiguous}
+        """Return the gaps in each witness's chain, as ranges of sequence numbers.
+
+        A gap before the first reading that is here shows only in the closing.
+        """
+        found = {who: tuple(track.gaps) for who, track in self.tracks.items() if not track.contiguous}
+        for who, closing in self.closings.items():
+            first = self.tracks[who].samples[0].seq
+            if closing.first < first and closing.link.seq - closing.first < SPARE_READINGS + len(self.issued) * 2:
+                found[who] = ((closing.first, first - 1), *found.get(who, ()))
+        return found
 
 
 def _decoded(envelope: str, kind: type[M], said: Message | None) -> M:

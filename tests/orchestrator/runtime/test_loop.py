@@ -88,7 +88,9 @@ def test_a_lying_minority_of_witnesses_cannot_make_a_pass() -> None:
 
 def test_lost_readings_are_recalled() -> None:
     """Readings lost on the wire are asked for again, and the site still passes."""
-    assert play(Script(lost={"w1": frozenset({3, 4, 20}), "w2": frozenset({9, 30})})).passed
+    assert play(
+        Script(lost={"w1": frozenset({0, 1, 3, 4, 20}), "w2": frozenset({0, 9, 30}), "w3": frozenset({2})})
+    ).passed
 
 
 def test_two_steps_run_one_after_the_other() -> None:
