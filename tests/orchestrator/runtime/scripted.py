@@ -177,16 +177,24 @@ class ScriptedSite:
                     task.cancel()
 
     async def _hear(self, envelope: Envelope, transport: Transport) -> None:
-        for kind, answer in (
-            (Order, self._order),
-            (Release, self._stop),
-            (Abort, self._stop),
-            (Challenge, self._challenge),
-            (Recall, self._recall),
-        ):
+        for kind in (Order, Release, Abort, Challenge, Recall):
             if envelope.payload_type == kind.payload_type():
                 message, _ = open_envelope(envelope, kind, self._keys)
-                await answer(message, transport)  # type: ignore[operator]
+                await self.hear(message, transport)
+
+    async def hear(self, message: Message, transport: Transport) -> None:
+        """Answer one verified message."""
+        match message:
+            case Order():
+                await self._order(message, transport)
+            case Release() | Abort():
+                await self._stop(message, transport)
+            case Challenge():
+                await self._challenge(message, transport)
+            case Recall():
+                await self._recall(message, transport)
+            case _:
+                pass
 
     async def _order(self, order: Order, transport: Transport) -> None:
         digest = order.digest()

@@ -1,0 +1,1 @@
+"""Benchmarks: every figure beside a floor that was measured in the same run."""
