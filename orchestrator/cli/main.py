@@ -13,7 +13,8 @@ from orchestrator.cli.common import EXIT_CODES_HELP
 _HELP = f"""Order compute sites to pause or shut down, and prove with independent witnesses how fast each
 one really halted, and that it came back.
 
-Start with `haltdrill demo`, or make a fleet of your own with `haltdrill init DIR`.
+Start with `haltdrill demo`, or make a fleet of your own with `haltdrill init DIR`. At a site,
+run `haltdrill agent` and `haltdrill witness`; each has its own `--help`.
 
 {EXIT_CODES_HELP}"""
 

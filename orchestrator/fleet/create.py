@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from protocols.config import AgentConfig, BrokerConfig, ProcessDriverConfig, Pro
 from protocols.controls import CATALOGUE, Control
 from protocols.envelope import seal
 from protocols.errors import ConfigError
-from protocols.host.files import generate_private_pem, read_private_key, write_atomic, write_private
+from protocols.host.files import generate_private_pem, read_private_key
 from protocols.ids import format_utc, seconds_to_ns
 from protocols.keys import Signer, record_of
 from protocols.messages import (
@@ -111,6 +112,7 @@ def _built_beside(target: Path) -> Iterator[Path]:
     try:
         yield building
         building.chmod(0o755)
+        os.sync()
         building.rename(target)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
@@ -177,7 +179,7 @@ class _Maker:
         )
         self._fleet = root.digest()
         self._root = self._seal(root) + b"\n"
-        write_atomic(self._at.documents.root, self._root)
+        _put(self._at.documents.root, self._root)
 
     def _make_policy(self) -> None:
         approvers = {owner: _new_key(self._at.approver_key(owner)) for owner in self._spec.approvers}
@@ -195,7 +197,7 @@ class _Maker:
             max_clock_skew_s=self._spec.max_clock_skew_s,
         )
         self._policy = self._seal(policy)
-        write_atomic(self._at.documents.policy, self._policy)
+        _put(self._at.documents.policy, self._policy)
 
     def _make_index(self, records: Mapping[str, str]) -> None:
         index = FleetIndex(
@@ -205,7 +207,7 @@ class _Maker:
             expires_at=self._expires_at,
             sites=tuple(IndexEntry(site=site, record=digest) for site, digest in sorted(records.items())),
         )
-        write_atomic(self._at.documents.index, self._seal(index))
+        _put(self._at.documents.index, self._seal(index))
 
     def _make_site(self, site: SiteSpec) -> str:
         """Make one site with its witnesses, and return the digest of its record."""
@@ -221,7 +223,7 @@ class _Maker:
             keys[witness.name] = _new_key(place.key)
         record = self._record(site, agent, operator, keys)
         raw = self._seal(record)
-        write_atomic(self._at.documents.record(site.name), raw)
+        _put(self._at.documents.record(site.name), raw)
         self._copy_documents(at, raw)
         _write(at.config, toml_text(self._agent_config(site), f"haltdrill: the agent of site {site.name}."))
         for witness in site.witnesses:
@@ -233,7 +235,7 @@ class _Maker:
 
     def _copy_documents(self, party: PartyLayout, record: bytes) -> None:
         for path, raw in ((party.root, self._root), (party.policy, self._policy), (party.record, record)):
-            write_atomic(path, raw)
+            _put(path, raw)
 
     def _record(self, site: SiteSpec, agent: Signer, operator: Signer, keys: Mapping[str, Signer]) -> SiteRecord:
         return SiteRecord(
@@ -333,9 +335,15 @@ def _import_path() -> dict[str, str]:
 
 
 def _new_key(path: Path) -> Signer:
-    write_private(path, generate_private_pem())
+    _put(path, generate_private_pem(), mode=0o600)
     return read_private_key(path)
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomic(path, text.encode())
+    _put(path, text.encode())
+
+
+def _put(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a new file into the folder that is being built; the disk is made sure of once, for all of it."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+        file.write(data)

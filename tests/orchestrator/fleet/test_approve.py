@@ -122,17 +122,17 @@ def test_rubbish_foreign_and_mistyped_warrants_are_refused(
         expires_at=approval.warrant.not_after,
         status="exercise",
     )
-    for content in (
-        b"",
-        b"{}",
-        b"x" * 100_000,
-        seal(foreign, signer),
-        seal(order, signer),
-        seal(approval.warrant, generate_signer()),
-        seal(approval.warrant, signer, generate_signer()),
+    for content, words in (
+        (b"", "is no warrant to sign"),
+        (b"{}", "is no warrant to sign"),
+        (b"x" * 100_000, "larger than the limit"),
+        (seal(foreign, signer), "is a warrant for another fleet"),
+        (seal(order, signer), "another type"),
+        (seal(approval.warrant, generate_signer()), "signed by no key"),
+        (seal(approval.warrant, signer, generate_signer()), "signed by a key that is no approver's"),
     ):
         path.write_bytes(content)
-        with pytest.raises((UntrustedInput, ConfigError)) as caught:
+        with pytest.raises((UntrustedInput, ConfigError), match=words) as caught:
             prepare("operations")
         assert str(path) in str(caught.value)
         assert path.read_bytes() == content
