@@ -221,6 +221,7 @@ def admit_order(
         _check_tombstones(key, memory)
         if known is not None:
             return Repeat(order, digest) if now < parse_utc(order.expires_at) else _replayed(order, digest)
+        _check_documents(trust, now)
         _check_times(order, warrant, now, seconds_to_ns(trust.policy.max_clock_skew_s))
         _check_memory(order, warrant, step, trust.record, memory, now)
     except (TrustError, MessageError, EnvelopeError) as error:
@@ -273,6 +274,13 @@ def _check_scope(order: Order, warrant: Warrant, record: SiteRecord) -> Step:
     if step.hold_s > record.max_hold_s:
         raise _refusal(Reason.SITE_LIMIT, f"a hold of {step.hold_s:g} s is over this site's {record.max_hold_s:g} s")
     return step
+
+
+def _check_documents(trust: SiteTrust, now_ns: int) -> None:
+    """Documents were valid when they were opened; a long-running agent must notice that they expire."""
+    for document in (trust.root.root, trust.policy, trust.record):
+        if parse_utc(document.expires_at) <= now_ns:
+            raise _refusal(Reason.DOCUMENT_EXPIRED, f"{document.KIND} expired at {document.expires_at}")
 
 
 def _check_times(order: Order, warrant: Warrant, now_ns: int, skew_ns: int) -> None:

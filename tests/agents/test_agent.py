@@ -287,13 +287,16 @@ def test_a_crash_in_the_hold_holds_on_and_restores_on_time() -> None:
         bench.issue(hold_s=20.0)
         await asyncio.sleep(5)
         await bench.crash()
+        first = bench.raw
         await asyncio.sleep(5)
         bench.start()
         await asyncio.sleep(9)
         assert bench.driver.state is SiteState.PAUSED
+        assert bench.raw == first + first, "nobody knows which receipts were heard, and no new one is made"
         await asyncio.sleep(1.1)
         assert bench.driver.state is SiteState.RUNNING
         assert bench.outcomes[-1] is Outcome.RESTORED
+        assert bench.receipts[-1].link.seq == 3
 
     on_bench(scenario)
 

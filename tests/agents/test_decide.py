@@ -272,6 +272,24 @@ def test_an_unknown_signer_is_marked_as_such(desk: Desk) -> None:
     assert reason_of(decision) is Reason.UNKNOWN_KEY
 
 
+def test_a_document_that_expired_meanwhile_authorises_nothing(desk: Desk) -> None:
+    """An agent that has been running for a year does not obey under last year's policy."""
+    warrant = desk.fleet.warrant(not_after=desk.fleet.at(1000 * kit.DAY_S))
+    desk.later(366 * kit.DAY_S)
+    now_s = 366 * kit.DAY_S
+    order = desk.fleet.order(warrant, issued_at=desk.fleet.at(now_s), expires_at=desk.fleet.at(now_s + 60))
+    decision = desk.happens(OrderFrame(desk.fleet.order_frame(order, desk.fleet.approve(warrant))))
+    assert reason_of(decision) is Reason.DOCUMENT_EXPIRED
+
+
+def test_a_halt_is_reported_once(desk: Desk) -> None:
+    """An agent that restarts inside a hold finds the site halted and has nothing new to say."""
+    order = desk.accept()
+    assert desk.happens(Halted(order.digest(), "paused", None)).drafts
+    desk.reopen()
+    assert desk.happens(Halted(order.digest(), "paused", None)) == Decision()
+
+
 def test_a_snapshot_is_the_whole_memory(desk: Desk) -> None:
     """Compaction loses nothing that authority depends on."""
     order = desk.accept()

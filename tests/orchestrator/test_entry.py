@@ -1,0 +1,61 @@
+"""The command's entry: one line for each error, the right exit code, and no needless imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator import entry
+from protocols.errors import ConfigError, StoreError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ConfigError("is wrong", where="file, line 3"), 2), (StoreError("is full", where="disk"), 3)]
+)
+def test_an_error_is_one_line_and_its_exit_code(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever types the command sees what is wrong and where, never a traceback."""
+
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(entry, "_dispatch", fail)
+    assert entry.main([]) == code
+    assert capsys.readouterr().err == f"haltdrill: {error}\n"
+    monkeypatch.setenv(entry.DEBUG_VARIABLE, "1")
+    with pytest.raises(type(error)):
+        entry.main([])
+
+
+def test_an_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control-C ends the command with 130 and no noise."""
+
+    def interrupt(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry, "_dispatch", interrupt)
+    assert entry.main([]) == entry.EXIT_INTERRUPTED
+    assert capsys.readouterr().err == ""
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """At a site, where only agents are installed, other commands say what is missing."""
+    monkeypatch.setitem(sys.modules, "typer", None)
+    for name in [name for name in sys.modules if name.startswith("orchestrator.cli")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert entry.main(["demo"]) == ConfigError.exit_code
+    assert "haltdrill[orchestrator]" in capsys.readouterr().err
+
+
+def test_an_agent_imports_nothing_of_the_orchestrator() -> None:
+    """What a site runs stays small: neither Typer, Rich, YAML nor a database."""
+    code = (
+        "import sys; from orchestrator import entry; code = entry.main(['agent', '--config', 'no-such-file'])\n"
+        "heavy = {'typer', 'ruamel', 'sqlite3', 'orchestrator.cli', 'orchestrator.core'}\n"
+        "print(code, sorted(heavy & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "2 []\n"
