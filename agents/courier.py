@@ -122,7 +122,7 @@ class Courier:
         """Say that we are here, on every connection and now and again; tell when it comes and goes."""
         connected = False
         due_ns = 0
-        dropped = 0
+        dropped = oversized = 0
         while True:
             if transport.connected != connected:
                 connected = transport.connected
@@ -131,6 +131,9 @@ class Courier:
             if transport.dropped != dropped:
                 dropped = transport.dropped
                 self._log.warning(f"{self._program}.inbox.full", dropped=dropped)
+            if transport.oversized != oversized:
+                oversized = transport.oversized
+                self._log.warning(f"{self._program}.inbox.oversized", dropped=oversized)
             if connected and self._clock.boot_ns() >= due_ns:
                 parcel = self._presence()
                 try:

@@ -58,6 +58,11 @@ class Transport(Protocol):
         """How many messages were dropped, oldest first, because the inbox was full."""
         ...
 
+    @property
+    def oversized(self) -> int:
+        """How many messages were dropped because they were over the size limit."""
+        ...
+
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand one message to the broker at QoS 0.
 
