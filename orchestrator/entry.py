@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HaltdrillError as error:
         if os.environ.get(DEBUG_VARIABLE) == "1":
             raise
-        sys.stderr.write(f"haltdrill: {error}\n")
+        sys.stderr.write(f"error: {error}\n")
         return error.exit_code
 
 
