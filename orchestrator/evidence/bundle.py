@@ -33,6 +33,8 @@ from protocols.messages.base import Message, Part
 
 BUNDLE_NAME = "bundle.jsonl"
 BUNDLE_MAX_BYTES = 1024**3
+LINES_MIN = 4
+"""A header, a record, a result and a seal."""
 
 
 class Header(Part):
@@ -100,6 +102,32 @@ def encode_bundle(records: Iterable[bytes], result: DrillResult, signer: Signer)
     return body + seal(last, signer) + b"\n"
 
 
+def result_of(records: Iterable[bytes]) -> DrillResult:
+    """Return the result of a closed drill from its journal's lines.
+
+    Raises:
+        JournalError: The journal is damaged, or the drill is not closed.
+    """
+    folded = fold_journal(records)
+    if folded.drill.passed is None:
+        raise JournalError(
+            "the drill has not come to its end, so there are no verdicts", where=f"drill {folded.drill.drill}"
+        )
+    return build_result(folded.drill, folded.background, folded.drill.results)
+
+
+def records_in(bundle: bytes) -> list[bytes]:
+    """Return the journal's lines in a bundle, without checking anything else of it.
+
+    Raises:
+        JournalError: It is cut short.
+    """
+    lines = bundle.splitlines()
+    if len(lines) < LINES_MIN:
+        raise JournalError("it is no whole bundle", remedy="get the file again from where it was written")
+    return lines[1:-2]
+
+
 def export_bundle(store: JournalStore, drill: str, signer: Signer, path: Path) -> Exported:
     """Write the bundle of a closed drill, as a whole or not at all.
 
@@ -108,11 +136,6 @@ def export_bundle(store: JournalStore, drill: str, signer: Signer, path: Path) -
         ConfigError: The file cannot be written.
     """
     records = list(store.lines(drill))
-    folded = fold_journal(records)
-    if folded.drill.passed is None:
-        raise JournalError(
-            "the drill has not come to its end, so there are no verdicts to bundle", where=f"drill {drill}"
-        )
-    result = build_result(folded.drill, folded.background, folded.drill.results)
+    result = result_of(records)
     write_atomic(path, encode_bundle(records, result, signer))
     return Exported(path, result)

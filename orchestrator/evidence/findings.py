@@ -102,4 +102,5 @@ class Findings:
 
 
 def _clip(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)[:_TEXT_MAX]
+    shown = text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+    return shown[:_TEXT_MAX]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
@@ -13,6 +14,8 @@ from orchestrator.evidence.memo import Memo
 from protocols.envelope import parse_envelope
 from protocols.messages import Closing, Reading, Receipt
 from protocols.reasons import TEXT, Reason
+
+S = TypeVar("S", Receipt, Reading, Closing, Reading | Closing)
 
 SiteSaid = ev.ReceiptReceived | ev.ReadingReceived | ev.ClosingReceived
 
@@ -76,5 +79,5 @@ class HeardCheck:
             demand(problem is True, f"it quotes challenge {said.quotes.seq} wrongly, or before it was issued")
 
 
-def _with_digest(said: Receipt | Reading | Closing) -> tuple[Receipt | Reading | Closing, str]:
+def _with_digest(said: S) -> tuple[S, str]:
     return said, said.digest()

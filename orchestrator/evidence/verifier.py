@@ -18,7 +18,7 @@ from orchestrator.core.events import DocumentKind
 from orchestrator.core.grades import SiteStepResult
 from orchestrator.core.intake import check_sole
 from orchestrator.core.samples import Instant
-from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, Header, Seal
+from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, LINES_MIN, Header, Seal
 from orchestrator.evidence.clocks import Ticked, check_clock
 from orchestrator.evidence.dispatched import Dispatched, Place, demand
 from orchestrator.evidence.documents import Anchor, check_opening, expired_since, open_anchor
@@ -33,9 +33,6 @@ from protocols.envelope import open_envelope, parse_envelope
 from protocols.errors import HaltdrillError, JournalError
 from protocols.ids import digest_of, parse_utc
 from protocols.messages import Closing, Message, Reading
-
-LINES_MIN = 4
-"""A header, a record, a result and a seal."""
 
 
 def verify_bundle(
@@ -160,7 +157,7 @@ class _Verification:
             self.findings.add(number, item, "the line is too long", f"{len(line)} bytes")
             return
         try:
-            record = self.memo.recall(("record", line), lambda: decode_record(line, where=""))
+            record, stamped = self.memo.recall(("record", line), lambda: _decoded(line))
         except JournalError as error:
             self.findings.add(number, item, error.what)
             return
@@ -169,7 +166,7 @@ class _Verification:
         self._check_chain(number, item, record, seq, prev)
         self._previous = record
         try:
-            self._take(number, record, Place(seq, prev, parse_utc(record.at)))
+            self._take(number, record, stamped, Place(seq, prev, stamped.wall_ns))
         except HaltdrillError as error:
             self.findings.add(number, item, error.what, error.where)
 
@@ -189,7 +186,7 @@ class _Verification:
         if record.epoch != before.epoch + step:
             self.findings.add(number, item, "its clock epoch does not follow", f"{before.epoch}, then {record.epoch}")
 
-    def _take(self, number: int, record: Record, place: Place) -> None:
+    def _take(self, number: int, record: Record, stamped: ev.Stamped, place: Place) -> None:
         """Check a record against the drill so far, then fold it in.
 
         Raises:
@@ -212,7 +209,6 @@ class _Verification:
         drill = self._drill
         if drill is None:
             return  # the opening did not hold, which is a finding already: nothing can be checked against it
-        stamped = stamped_of(record)
         now = Instant(stamped.epoch, stamped.t_ns)
         said = self._said(event, place, now)
         check_timing(event, drill, now)
@@ -347,6 +343,11 @@ class _Verification:
             self.findings.add(number, "seal", error.what, error.where)
         else:
             self.findings.envelopes += 1
+
+
+def _decoded(line: bytes) -> tuple[Record, ev.Stamped]:
+    record = decode_record(line, where="")
+    return record, stamped_of(record)
 
 
 def _named(event: ev.Event) -> str:

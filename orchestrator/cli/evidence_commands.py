@@ -1,0 +1,167 @@
+"""Commands on evidence: `verify` and `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, run_command
+from orchestrator.core.grades import explain
+from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, records_in, result_of
+from orchestrator.evidence.findings import VerifyReport
+from orchestrator.evidence.result import DrillResult
+from orchestrator.evidence.verifier import verify_bundle
+from orchestrator.fleet.load import load_config, read_roots
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.report import figures as fig
+from orchestrator.report.formats import ReportFormat, render
+from protocols.errors import ConfigError, HaltdrillError
+from protocols.host.clock import SystemClock
+from protocols.host.files import read_bytes, write_atomic
+
+_HEX_DIGITS = 64
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to `app`."""
+    app.command("verify", epilog="Example: haltdrill verify bundle.jsonl --root root.json")(verify)
+    app.command("report", epilog="Example: haltdrill report bundle.jsonl --format html --out report.html")(report)
+
+
+@run_command
+def verify(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The evidence bundle of a drill.")],
+    *,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="FILE", help="The fleet's roots, from a source that you trust."),
+    ] = None,
+    fleet_id: Annotated[
+        str | None,
+        typer.Option("--fleet-id", metavar="HEX", help="Or the fleet's id: the digest of root version 1."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Check a drill's evidence, trusting nothing but the fleet's root. Needs no network.
+
+    Every signature, threshold, chain link and time bracket is checked, and every verdict and figure
+    is computed again from what witnesses signed. Exits 0 when the evidence holds, also when the
+    drill itself did not pass (which is said); 1 when it does not hold, naming each item that fails.
+    """
+    if root is None and fleet_id is None:
+        raise ConfigError(
+            "there is nothing to trust", where="verify", remedy="give --root FILE or --fleet-id HEX, from elsewhere"
+        )
+    raw = read_bytes(bundle, max_bytes=BUNDLE_MAX_BYTES)
+    roots = read_roots(root) if root is not None else None
+    if root is not None and not roots:
+        raise ConfigError("it holds no root", where=str(root))
+    fleet = _fleet_id(fleet_id)
+    found = verify_bundle(raw, roots=roots, fleet=fleet, now_ns=SystemClock().wall_ns())
+    typer.echo(found.model_dump_json(indent=2) if as_json else _told(found))
+    return ExitCode.PASSED if found.verified else ExitCode.NOT_PASSED
+
+
+def _fleet_id(given: str | None) -> str | None:
+    if given is None:
+        return None
+    fleet = given.strip().lower()
+    if len(fleet) != _HEX_DIGITS or set(fleet) - set("0123456789abcdef"):
+        raise ConfigError("it must be 64 hex digits: the SHA-256 of root version 1", where="--fleet-id")
+    return fleet
+
+
+def _told(found: VerifyReport) -> str:
+    """Say a verification's outcome in lines."""
+    lines = []
+    if found.verified and found.result is not None:
+        lines.append(_headline(found.result))
+        lines += _checked(found)
+        lines += _verdicts(found.result)
+    else:
+        lines.append(f"evidence NOT verified: {fig.count(len(found.findings) + found.more, 'failure')}")
+        lines += [f"  {finding}" for finding in found.findings]
+        if found.more:
+            lines.append(f"  and {found.more} more")
+    lines += [f"note: {note}" for note in found.notes]
+    return fig.plain_lines(lines)
+
+
+def _headline(result: DrillResult) -> str:
+    outcome = "the drill passed" if result.passed else "the drill did NOT pass"
+    return f"evidence verified; {outcome}" + (" (DEMO fleet: all keys were made in one place)" if result.demo else "")
+
+
+def _checked(found: VerifyReport) -> list[str]:
+    counts, result = found.counts, found.result
+    if result is None:
+        return []
+    return [
+        f"  drill {result.drill}, plan {result.plan}, use {result.use}",
+        f"  approved by {', '.join(result.approved_by)} ({fig.count(result.threshold, 'owner')} needed)",
+        (
+            f"  checked {counts.records} journal records, {counts.envelopes} signed envelopes, "
+            f"{counts.events.get('reading.received', 0)} readings, {counts.verdicts} verdicts"
+        ),
+    ]
+
+
+def _verdicts(result: DrillResult) -> list[str]:
+    lines = []
+    for step in result.steps:
+        lines.append(f"  step {step.name} ({fig.control(step)}):")
+        for site in step.sites:
+            if site.result.passed:
+                response = fig.interval(site.result.response_lower_ns, site.result.response_upper_ns)
+                lines.append(f"    {site.site}: verified, halted in {response}")
+            else:
+                lines.append(f"    {site.site}: {explain(site.result)}")
+    return lines
+
+
+@run_command
+def report(
+    drill: Annotated[str, typer.Argument(metavar="DRILL|BUNDLE", help="A drill's id, or a bundle's path.")],
+    *,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How it is written.")] = ReportFormat.HTML,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to. By default standard output.")] = None,
+    fleet: FleetOption = None,
+) -> None:
+    """Write the report of a drill, from the fleet's journal or from a bundle.
+
+    A bundle is not verified by this: use `haltdrill verify` for that.
+    """
+    path = Path(drill)
+    result = _from_bundle(path) if path.is_file() else _from_journal(drill, fleet)
+    text = render(result, form)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomic(out, text.encode())
+
+
+def _from_bundle(path: Path) -> DrillResult:
+    raw = read_bytes(path, max_bytes=BUNDLE_MAX_BYTES)
+    try:
+        return result_of(records_in(raw))
+    except HaltdrillError as error:
+        raise ConfigError(
+            f"it holds no report: {error}", where=str(path), remedy="see what is wrong with: haltdrill verify"
+        ) from error
+
+
+def _from_journal(drill: str, fleet: Path | None) -> DrillResult:
+    if "/" in drill or drill.endswith(".jsonl"):
+        raise ConfigError("there is no such file", where=drill)
+    path = Path(load_config(fleet_folder(fleet)).journal)
+    if not path.exists():
+        raise ConfigError("there is no journal: no drill was run yet", where=str(path))
+    store = SqliteJournal(path)
+    try:
+        if all(known.drill != drill for known in store.drills()):
+            raise ConfigError(f"there is no drill {drill}", where=str(path), remedy="list them with: haltdrill drills")
+        return result_of(store.lines(drill))
+    finally:
+        store.close()
