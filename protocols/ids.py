@@ -14,7 +14,7 @@ from protocols.limits import NAME_MAX_CHARS, TEXT_MAX_CHARS
 _NAME = rf"^[a-z0-9]([a-z0-9-]{{0,{NAME_MAX_CHARS - 2}}}[a-z0-9])?$"
 _HEX_DIGEST = r"^[0-9a-f]{64}$"
 _DRILL = r"^[0-9]{8}t[0-9]{6}z-[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?-[0-9a-f]{6}$"
-_UTC = re.compile(r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.(\d{9})Z\Z", re.ASCII)
+_UTC = re.compile(r"^(\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2})\.(\d{9})Z\Z", re.ASCII)
 _NS_PER_S = 1_000_000_000
 _UTC_MAX_NS = 253_402_300_800 * _NS_PER_S  # year 10000
 
@@ -78,7 +78,7 @@ def parse_utc(text: str) -> int:
     match = _UTC.match(text)
     if match is None:
         raise ValueError("not an RFC 3339 UTC time with nine decimals, like 2026-11-24T13:43:58.000000000Z")
-    moment = datetime.strptime(match[1] + "+0000", "%Y-%m-%dT%H:%M:%S%z")
+    moment = datetime.fromisoformat(match[1] + "+00:00")
     seconds = round(moment.timestamp())
     if seconds < 0:
         raise ValueError("times before 1970 are not accepted")
