@@ -52,6 +52,18 @@ class JournalStore(Protocol):
         """
         ...
 
+    def remember_party(self, site: str, who: str, store: str, last_seq: int) -> int | None:
+        """Note how far an agent or witness says its chain has come.
+
+        Returns:
+            The number that it had come to before, if the same disk now says less (it was rolled
+            back); else None.
+
+        Raises:
+            JournalError: The store cannot be written.
+        """
+        ...
+
     def lines(self, drill: str) -> Iterator[bytes]:
         """Yield a drill's lines in order.
 

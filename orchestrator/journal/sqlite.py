@@ -21,6 +21,10 @@ CREATE TABLE records (
     drill TEXT NOT NULL REFERENCES drills (drill), seq INTEGER NOT NULL, line BLOB NOT NULL,
     PRIMARY KEY (drill, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE parties (
+    site TEXT NOT NULL, who TEXT NOT NULL, store TEXT NOT NULL, last_seq INTEGER NOT NULL,
+    PRIMARY KEY (site, who)
+) STRICT, WITHOUT ROWID;
 """
 _REMEDY = "check the disk's free space and the file's permissions"
 
@@ -117,6 +121,28 @@ class SqliteJournal:
         """
         with self._transaction():
             self._db.execute("UPDATE drills SET closed = 1 WHERE drill = ?", (drill,))
+
+    def remember_party(self, site: str, who: str, store: str, last_seq: int) -> int | None:
+        """Note how far an agent or witness says its chain has come.
+
+        Returns:
+            The number that it had come to before, if the same disk now says less; else None.
+
+        Raises:
+            JournalError: The store cannot be written.
+        """
+        with self._transaction():
+            row = self._db.execute(
+                "SELECT last_seq FROM parties WHERE site = ? AND who = ? AND store = ?", (site, who, store)
+            ).fetchone()
+            if row is not None and last_seq < int(row[0]):
+                return int(row[0])
+            self._db.execute(
+                "INSERT INTO parties (site, who, store, last_seq) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (site, who) DO UPDATE SET store = excluded.store, last_seq = excluded.last_seq",
+                (site, who, store, last_seq),
+            )
+        return None
 
     def lines(self, drill: str) -> Iterator[bytes]:
         """Yield a drill's lines in order.

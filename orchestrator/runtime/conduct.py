@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.drill import Drill
@@ -115,6 +115,7 @@ class Conductor:
         here = await gather_presence(self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told)
         for site, who in sorted(wanted - here.keys()):
             self.log.warning("party.absent", site=site, party=who)
+        self._notice_rollbacks(here)
         opened = open_drill(
             self.documents,
             warrant,
@@ -138,3 +139,12 @@ class Conductor:
         if outcome is not None:
             await outcome
         return await runtime.run()
+
+    def _notice_rollbacks(self, here: Mapping[Party, Presence]) -> None:
+        """Say aloud whose disk went back in time: it has forgotten what it signed, or obeyed."""
+        for (site, who), presence in sorted(here.items()):
+            before = self.store.remember_party(site, who, presence.store, presence.last_seq)
+            if before is not None:
+                self.log.error(
+                    "party.rolled_back", site=site, party=who, store=presence.store, had=before, has=presence.last_seq
+                )
