@@ -351,7 +351,11 @@ class _Judgement:
         able = {voice.owner for voice in self.voices if voice.may_agree}
         elapsed_ns = _elapsed(self.inputs.ended, self.inputs.released)
         watched = elapsed_ns is not None and elapsed_ns >= limit_ns
-        return False if (watched or restore is not None) and preflight_ok and len(able) >= self.inputs.step.quorum else None
+        return (
+            False
+            if (watched or restore is not None) and preflight_ok and len(able) >= self.inputs.step.quorum
+            else None
+        )
 
     def _receipts(self) -> ReceiptSummary:
         return ReceiptSummary(

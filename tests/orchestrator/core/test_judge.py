@@ -108,6 +108,7 @@ class TestNeverVerified:
         """A site that was not working before the order proves nothing by being quiet."""
         result = judged(usual(Load(((6_200, 10_000),))))
         assert (result.verdict, result.cause) == (Verdict.UNPROVEN, Cause.NO_LOAD)
+        assert result.grade is Grade.SELF_REPORTED
         assert not result.halted
 
     def test_load_under_the_band(self) -> None:
@@ -322,6 +323,7 @@ class TestBroken:
         assert (result.verdict, result.cause) == (Verdict.BROKEN, Cause.ACTIVE_IN_HOLD)
         assert result.grade is Grade.WITNESSED
         assert not result.held
+        assert result.dissenting == ("w1", "w2", "w3")
 
     def test_work_seen_by_one_alone(self) -> None:
         """One witness that sees the hold broken is enough."""
@@ -389,7 +391,8 @@ class TestRestore:
         assert (result.verdict, result.cause) == (Verdict.NOT_RESTORED, Cause.RESTORED_LATE)
 
     def test_back_just_in_time(self) -> None:
-        """Shown by 232 ms against limits of 232 and 231 ms."""
+        """Shown by 232 ms against limits of 232 and 231 ms; the lower bound is never negative."""
+        assert judged(usual()).restore_lower_ns == 0
         assert outcome(replace(usual(), restore_limit_s=0.232)) == (Verdict.VERIFIED, None)
         assert outcome(replace(usual(), restore_limit_s=0.231))[0] is Verdict.NOT_RESTORED
 

@@ -240,6 +240,16 @@ class TestRecovery:
         assert found_.lower is None
 
 
+def test_the_last_quiet_interval_is_the_one_before_the_recovery() -> None:
+    """A pause inside the recovery does not raise the lower bound, and an unknown interval is not quiet."""
+    bursts = [(ms, ms + 10, ((ms - 1_000) // 200 + 1) * 160 if ms > 1_000 else 0) for ms in range(0, 3_000, 100)]
+    trace = trace_of(bursts, eps_per_s=100)
+    assert q.recovery(trace, at(800), trace.dwell_ns, WORK) == q.Recovery(upper=at(1_110), lower=at(1_000))
+    drip = [(i, a, c + 11 if i >= 1_000 else c) for i, a, c in resumed()]
+    trace = trace_of(drip, eps_per_s=100)
+    assert q.recovery(trace, at(800), trace.dwell_ns, WORK) == q.Recovery(upper=at(1_110), lower=at(900))
+
+
 def test_a_dwell_seen_alone() -> None:
     """A witness that saw a whole dwell by itself, inside the window."""
     trace = trace_of(STILL)
