@@ -67,7 +67,7 @@ def interval(lower_ns: int | None, upper_ns: int | None) -> str:
 
 def row_of(drill: Drill, live: Live, site: str) -> Row:
     """Say where one site stands."""
-    result = live.results.get(site)
+    result = live.result(site)
     state, style = _state(drill, live, site, result)
     known = len(drill.trust.records[site].witnesses)
     agreeing = len(result.agreeing) if result else 0

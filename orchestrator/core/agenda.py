@@ -90,11 +90,13 @@ class Pacing:
         order_ns: Last publish of the running step's order.
         stop_ns: Last publish of its release or abort.
         asked: Last recall of each witness.
+        looked_ns: When the chains were last looked through for gaps.
     """
 
     order_ns: int | None = None
     stop_ns: int | None = None
     asked: dict[SiteWitness, int] = field(default_factory=dict)
+    looked_ns: int | None = None
 
 
 def _since(now: Instant, then: Instant | None) -> int | None:
@@ -168,8 +170,12 @@ class Agenda:
 
     def _recalls(self, now: Instant) -> list[Intent]:
         """Ask for gaps that are older than two challenges, each witness once in two challenges."""
-        pause_ns = 2 * seconds_to_ns(self.drill.warrant.challenge_s)
+        challenge_ns = seconds_to_ns(self.drill.warrant.challenge_s)
+        pause_ns, looked_ns = 2 * challenge_ns, self.pacing.looked_ns
         intents: list[Intent] = []
+        if looked_ns is not None and now.ns - looked_ns < challenge_ns // 4:
+            return intents  # a large fleet has many chains to look through
+        self.pacing.looked_ns = now.ns
         for who, gaps in self.drill.missing().items():
             asked = self.pacing.asked.get(who)
             if asked is None:
@@ -197,11 +203,9 @@ class Agenda:
         run, step = drill.step, drill.warrant.steps[drill.step.number]
         if _passed(now, run.ordered, release_after_s(step, drill.warrant.challenge_s)):
             return [IssueRelease(run.number)]
-        answered = {site for site in drill.audience if self._answered(site)}
-        expired = wall_ns >= parse_utc(run.order_expires_at)
-        if len(answered) == len(drill.audience) or expired or not _due(self.pacing.order_ns, now):
+        if not _due(self.pacing.order_ns, now) or wall_ns >= parse_utc(run.order_expires_at):
             return []
-        return [RepeatOrder()]
+        return [] if all(self._answered(site) for site in drill.audience) else [RepeatOrder()]
 
     def _answered(self, site: str) -> bool:
         digest = self.drill.step.order_digest

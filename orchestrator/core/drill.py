@@ -102,12 +102,13 @@ class Drill:
         """Whether the drill was stopped early."""
         return bool(self.abort_reason)
 
-    def apply(self, stamped: ev.Stamped, said: Message | None = None) -> None:
+    def apply(self, stamped: ev.Stamped, said: Message | None = None, digest: str | None = None) -> None:
         """Fold one event in.
 
         Args:
             stamped: The event with its record's time.
             said: The decoded message of its envelope, if the caller has it already.
+            digest: That message's digest, likewise.
 
         Raises:
             JournalError: The event may not come in this phase, or contradicts what came before.
@@ -118,13 +119,15 @@ class Drill:
         if phase is None:
             raise JournalError(f"{event.type} may not come in phase {self.phase}", where="journal")
         self.now = Instant(stamped.epoch, stamped.t_ns)
-        self._fold(event, self.now, said)
+        self._fold(event, self.now, said, digest)
         self.phase = phase
 
     def _is_last(self, event: ev.StepEnded) -> bool:
         return self.aborted or not event.ordered or event.step == len(self.warrant.steps) - 1
 
-    def _fold(self, event: ev.Event, now: Instant, said: Message | None) -> None:  # noqa: PLR0912 - one arm each
+    def _fold(  # noqa: PLR0912 - one arm each
+        self, event: ev.Event, now: Instant, said: Message | None, digest: str | None
+    ) -> None:
         match event:
             case ev.DocumentHeld() | ev.DrillResumed() | ev.RecallIssued():
                 pass
@@ -146,12 +149,12 @@ class Drill:
                     self.step.released = now
             case ev.ReceiptReceived():
                 receipt = _decoded(event.envelope, Receipt, said)
-                self.seen.add(receipt.digest())
+                self.seen.add(digest or receipt.digest())
                 self.receipts.setdefault(event.site, []).append((Instant(now.epoch, event.arrival_ns), receipt))
             case ev.ReadingReceived():
-                self._reading(event, now, _decoded(event.envelope, Reading, said))
+                self._reading(event, now, _decoded(event.envelope, Reading, said), digest)
             case ev.ClosingReceived():
-                self._closing(event, now, _decoded(event.envelope, Closing, said))
+                self._closing(event, now, _decoded(event.envelope, Closing, said), digest)
             case ev.InputRejected():
                 self.rejected += 1
             case ev.InputsIgnored():
@@ -196,9 +199,9 @@ class Drill:
         run = self._run(event.step)
         run.ordered, run.order_digest, run.order_expires_at = now, order.digest(), order.expires_at
 
-    def _reading(self, event: ev.ReadingReceived, now: Instant, reading: Reading) -> None:
+    def _reading(self, event: ev.ReadingReceived, now: Instant, reading: Reading, digest: str | None) -> None:
         quoted = reading.quotes.seq if reading.quotes.drill == self.drill else None
-        digest = reading.digest()
+        digest = digest or reading.digest()
         self.seen.add(digest)
         self.tracks[event.site, event.witness].add(
             Sample(
@@ -213,9 +216,9 @@ class Drill:
             digest=digest,
         )
 
-    def _closing(self, event: ev.ClosingReceived, now: Instant, closing: Closing) -> None:
+    def _closing(self, event: ev.ClosingReceived, now: Instant, closing: Closing, digest: str | None) -> None:
         quoted = closing.quotes.seq if closing.quotes.drill == self.drill else None
-        digest = closing.digest()
+        digest = digest or closing.digest()
         self.seen.add(digest)
         self.tracks[event.site, event.witness].add(
             Sample(closing.link.seq, quoted, Instant(now.epoch, event.arrival_ns), link_only=True),

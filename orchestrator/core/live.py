@@ -1,6 +1,8 @@
-"""Where every site of a running drill stands: provisional judgements, kept up to date cheaply.
+"""Where every site of a running drill stands: provisional judgements, made when somebody asks.
 
-Nothing here is final or journalled. It decides when a step may go on, and feeds the views.
+Nothing here is final or journalled. It decides when a step may go on, and feeds the views. A site is
+judged again only if something was heard of it since, and only when its result is wanted: with many
+sites a judgement of each at every challenge would cost more than all the signatures.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from dataclasses import replace
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import SiteStepResult
-from orchestrator.core.judge import LiveSite
+from orchestrator.core.judge import LiveSite, StepInputs
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from protocols.ids import seconds_to_ns
@@ -23,66 +25,90 @@ class Live:
         drill: The drill that is being folded.
 
     Attributes:
-        results: By site, the newest provisional result of the running step.
         ignored: Rejected inputs past the number that the journal keeps.
         trouble: What is wrong with the connection, for people; empty when nothing is.
     """
 
     def __init__(self, drill: Drill) -> None:
         self._drill = drill
-        self._sites: dict[str, LiveSite] = {}
+        self._now = Instant(1, 0)
         self._step = -1
-        self._steady: set[str] = set()
+        self._sites: dict[str, LiveSite] = {}
+        self._results: dict[str, SiteStepResult] = {}
+        self._stale: set[str] = set()
+        self._steady: frozenset[str] = frozenset()
+        self._steady_at: Instant | None = None
         self._back: set[str] = set()
-        self._changed: set[str] = set()
-        self._judged: Instant | None = None
-        self.results: dict[str, SiteStepResult] = {}
+        self._back_at: Instant | None = None
         self.ignored = 0
         self.trouble = ""
 
     def note(self, event: ev.Event) -> None:
-        """Take note of an event that was folded in: its site is looked at in the next refresh."""
+        """Take note of an event that was folded in: what was found of its site is out of date."""
         match event:
             case ev.ReceiptReceived() | ev.ReadingReceived() | ev.ClosingReceived():
-                self._changed.add(event.site)
+                self._stale.add(event.site)
             case ev.OrderIssued() | ev.ReleaseIssued() | ev.Aborted() | ev.DrillOpened() | ev.StepEnded():
-                self._changed.update(self._drill.audience)
+                self._stale.update(self._drill.audience)
+                self._steady_at = self._back_at = None
             case _:
                 pass
 
-    def steady(self) -> frozenset[str]:
-        """Return the sites that a quorum sees at work, before the order."""
-        return frozenset(self._steady)
-
-    def back(self) -> frozenset[str]:
-        """Return the sites that a quorum has seen back at work since the release."""
-        return frozenset(self._back)
-
     def refresh(self, now: Instant) -> None:
-        """Judge the sites again that something was heard of, about twice in a challenge."""
+        """Say what time it is; results are as of then."""
+        self._now = now
         drill = self._drill
-        if not drill.steps or drill.phase in {Phase.OPENING, Phase.CLOSED}:
-            return
-        if self._step != drill.step.number:
+        if drill.steps and self._step != drill.step.number:
             self._step = drill.step.number
             self._sites = {site: LiveSite() for site in drill.audience}
-            self._steady.clear()
-            self._back.clear()
-            self._changed.update(drill.audience)
-        elapsed_ns = None if self._judged is None else now.minus(self._judged)
-        if elapsed_ns is not None and elapsed_ns < seconds_to_ns(drill.warrant.challenge_s) // 2:
-            return
-        self._judged = now
-        changed = set(drill.audience) if drill.phase is Phase.PREFLIGHT else self._changed
-        self._changed = set()
-        for site in changed:
-            self._judge(site, now)
+            self._results.clear()
+            self._stale.update(drill.audience)
+            self._steady, self._steady_at = frozenset(), None
+            self._back, self._back_at = set(), None
 
-    def _judge(self, site: str, now: Instant) -> None:
-        drill, judge = self._drill, self._sites[site]
-        inputs = replace(drill.inputs(self._step, site, final=False), ended=now)
-        if drill.phase is Phase.PREFLIGHT:
-            (self._steady.add if judge.steady(inputs) else self._steady.discard)(site)
-        self.results[site] = result = judge.judge(inputs)
-        if result.restore_upper_ns is not None:
-            self._back.add(site)
+    def result(self, site: str) -> SiteStepResult | None:
+        """Return where a site of the audience stands in the running step, or None while there is none."""
+        if not self._running():
+            return self._results.get(site)
+        if site in self._stale or site not in self._results:
+            self._stale.discard(site)
+            self._results[site] = found = self._sites[site].judge(self._inputs(site))
+            if found.restore_upper_ns is not None:
+                self._back.add(site)
+        return self._results[site]
+
+    def steady(self) -> frozenset[str]:
+        """Return the sites that a quorum sees at work before the order, as of half a challenge ago at most."""
+        if self._running() and self._drill.phase is Phase.PREFLIGHT and self._due(self._steady_at):
+            self._steady_at = self._now
+            self._steady = frozenset(
+                site for site in self._drill.audience if self._sites[site].steady(self._inputs(site))
+            )
+        return self._steady
+
+    def back(self) -> frozenset[str]:
+        """Return the sites that a quorum has seen back at work since the release, likewise."""
+        if self._running() and self._may_be_back() and self._due(self._back_at):
+            self._back_at = self._now
+            for site in self._drill.audience:
+                if site not in self._back:
+                    self.result(site)
+        return frozenset(self._back)
+
+    def _running(self) -> bool:
+        return self._step >= 0 and self._drill.phase not in {Phase.OPENING, Phase.CLOSED}
+
+    def _due(self, last: Instant | None) -> bool:
+        elapsed_ns = None if last is None else self._now.minus(last)
+        return elapsed_ns is None or elapsed_ns >= seconds_to_ns(self._drill.warrant.challenge_s) // 2
+
+    def _may_be_back(self) -> bool:
+        """Tell whether it is long enough since the release: nobody is back before a dwell of work was seen."""
+        released = self._drill.step.released
+        if released is None:
+            return False
+        elapsed_ns = self._now.minus(released)
+        return elapsed_ns is None or elapsed_ns >= seconds_to_ns(self._drill.warrant.steps[self._step].dwell_s)
+
+    def _inputs(self, site: str) -> StepInputs:
+        return replace(self._drill.inputs(self._step, site, final=False), ended=self._now)

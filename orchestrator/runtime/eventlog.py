@@ -27,6 +27,7 @@ _LEVELS = {
     "drill.aborted": "warning",
     "drill.resumed": "warning",
 }
+_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED}
 
 
@@ -40,15 +41,17 @@ class EventLog:
 
     def __init__(self, drill: Drill, log: FilteringBoundLogger) -> None:
         self._drill = drill
-        self._log = log
+        self._log = log.bind()
 
     def __call__(self, stamped: ev.Stamped, said: Message | None) -> None:
         """Write the line of one event."""
         event = stamped.event
+        level = self._level(event, said)
+        if not self._log.is_enabled_for(_NUMBERS[level]):
+            return  # one line a reading is too much to make and then to drop
         own = event.model_dump(exclude={"type", "envelope", "result", "audience"}, exclude_none=True)
         fields: dict[str, Any] = {"drill": self._drill.drill, "clock_epoch": stamped.epoch, "t_ns": stamped.t_ns, **own}
         self._name_step(fields)
-        level = self._level(event, said)
         if isinstance(event, ev.DrillOpened):
             fields["sites"] = len(event.audience)
         if isinstance(said, Receipt):

@@ -191,7 +191,7 @@ class Runtime:
                 if isinstance(problem, Reason):
                     self._reject(turn, Unbelieved(problem, "", self._place(said), item.digest))
                 elif problem:
-                    self._decide(turn, _evidence(said, item), said)
+                    self._decide(turn, _evidence(said, item), said, item.digest)
             case _:
                 assert_never(said)
 
@@ -290,11 +290,11 @@ class Runtime:
         """Return the time of the clock that the drill is measured by."""
         return Instant(self._epoch, self._clock.boot_ns())
 
-    def _decide(self, turn: Turn, event: ev.Event, said: Message | None = None) -> None:
+    def _decide(self, turn: Turn, event: ev.Event, said: Message | None = None, digest: str | None = None) -> None:
         """Chain an event and fold it in. It counts once `_commit` has appended it."""
         stamped = ev.Stamped(event, self._epoch, self._clock.boot_ns(), self._clock.wall_ns())
         turn.lines.append(self._chain.encode(stamped))
-        self.drill.apply(stamped, said)
+        self.drill.apply(stamped, said, digest)
         self.live.note(event)
         turn.told.append((stamped, said))
 

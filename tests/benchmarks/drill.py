@@ -80,9 +80,7 @@ def tabulate(found: list[Found], scale_text: str, sites: int, dwell_s: float) ->
     )
     table.add("orchestrator CPU per site", cpu_s / sites * 1e3, "ms", floor_us * heard / sites / 1e3)
     table.add("orchestrator CPU per message", cpu_s / heard * 1e6, "us", floor_us)
-    table.add(
-        "order to all verified", witnessed_s, "s", dwell_s + floor_wall_s * float(best.drill["span_messages"])
-    )
+    table.add("order to all verified", witnessed_s, "s", dwell_s + floor_wall_s * float(best.drill["span_messages"]))
     table.add("messages received", heard, "")
     table.add("messages sent by the sites", best.load["sent"], "")
     table.add("mean frame", best.load["bytes"] / max(1, best.load["sent"]), "B")

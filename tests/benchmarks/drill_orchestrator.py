@@ -59,9 +59,9 @@ class Watch:
     def _all_witnessed(self) -> bool:
         """Look from the first site that was not witnessed when last seen."""
         assert self.runtime is not None
-        audience, results = self.runtime.drill.audience, self.runtime.live.results
+        audience, live = self.runtime.drill.audience, self.runtime.live
         while self._next < len(audience):
-            found = results.get(audience[self._next])
+            found = live.result(audience[self._next])
             if found is None or found.grade not in {Grade.WITNESSED, Grade.HELD}:
                 return False
             self._next += 1
