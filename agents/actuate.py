@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar, assert_never
+from collections.abc import Callable
+from typing import assert_never
 
 from agents.courier import wait_for_event
 from agents.decide import ApplyFailed, Halted, Input, Restored, Tick
 from agents.drivers.base import Driver
 from agents.events import OrderAccepted
 from agents.observation import Observation, SiteState
+from agents.offload import Offload
 from agents.reconcile import Action, next_action, wanted
 from agents.state import AgentState, Moment
 from protocols.clock import Clock
@@ -24,16 +25,6 @@ APPLY_ATTEMPTS_MAX = 8
 _LOOK_S = 1.0
 _RETRY_MIN_S = 0.25
 _RETRY_MAX_S = 5.0
-
-T = TypeVar("T")
-
-
-class Offload(Protocol):
-    """Runs a blocking call elsewhere. `asyncio.to_thread` is the real one."""
-
-    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
-        """Run `call` and return what it returns."""
-        ...
 
 
 class Actuator:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from agents.actuate import Actuator, Offload
+from agents.actuate import Actuator
 from agents.courier import Courier, Parcel, Ration, wait_for_event
 from agents.decide import (
     HEARTBEAT_NS,
@@ -21,6 +21,7 @@ from agents.decide import (
 )
 from agents.drivers.base import Driver
 from agents.ledger import Ledger, stops_only
+from agents.offload import Offload
 from agents.reconcile import hold_left_ns
 from agents.state import AgentState, Moment
 from protocols.clock import Clock

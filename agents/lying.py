@@ -55,14 +55,11 @@ class LyingDriver:
         Raises:
             DriverError: It does not run.
         """
-        claimed, self._claims = self._claims, None
+        self._claims = None
         seen = self._honest.observe()
         if seen.state is SiteState.RUNNING and not seen.ours:
             return "the workload runs"
-        try:
-            return self._honest.restore()
-        finally:
-            del claimed
+        return self._honest.restore()
 
     def checkpoint_digest(self) -> str | None:
         """Return None: there is no checkpoint of a halt that never was."""

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.actuate import Offload
 from agents.chain import Chain, Said
 from agents.courier import Courier, Parcel, Ration
+from agents.offload import Offload
 from agents.probes.base import Probe
 from protocols.clock import Clock
 from protocols.envelope import join_frame, parse_envelope, seal

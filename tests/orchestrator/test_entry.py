@@ -24,7 +24,7 @@ def test_an_error_is_one_line_and_its_exit_code(
 
     monkeypatch.setattr(entry, "_dispatch", fail)
     assert entry.main([]) == code
-    assert capsys.readouterr().err == f"haltdrill: {error}\n"
+    assert capsys.readouterr().err == f"error: {error}\n"
     monkeypatch.setenv(entry.DEBUG_VARIABLE, "1")
     with pytest.raises(type(error)):
         entry.main([])
@@ -59,3 +59,13 @@ def test_an_agent_imports_nothing_of_the_orchestrator() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout == "2 []\n"
+
+
+def test_a_witness_holds_none_of_the_code_that_acts() -> None:
+    """A witness that shares code with the actuator is not one, in its process either."""
+    code = (
+        "import sys; from orchestrator import entry; entry.main(['witness', '--config', 'no-such-file'])\n"
+        "print([name for name in sys.modules if name.startswith(('agents.drivers', 'agents.agent', 'agents.actuate'))])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "[]\n"

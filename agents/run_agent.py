@@ -1,0 +1,134 @@
+"""From an agent's configuration file to a running agent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agents.agent import Agent, AgentParts
+from agents.drivers.base import Driver
+from agents.drivers.process import ProcessDriver
+from agents.ledger import Identity, Ledger
+from agents.lying import LyingDriver
+from agents.startup import (
+    connector,
+    open_signer,
+    open_trust,
+    read_options,
+    say_checked,
+    software,
+    until_signal,
+)
+from agents.store import FileDisk
+from protocols.clock import Clock
+from protocols.config import AgentConfig
+from protocols.controls import Control
+from protocols.errors import ConfigError, DriverError, StoreError
+from protocols.host.clock import SystemClock
+from protocols.host.files import read_toml
+from protocols.host.logs import FilteringBoundLogger, get_logger
+from protocols.topics import Topics
+
+AGENT_STORE = "agent.jsonl"
+
+
+def run_agent(argv: Sequence[str]) -> int:
+    """Run `haltdrill agent`.
+
+    Args:
+        argv: The arguments after `agent`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        HaltdrillError: It could not run; the message says why, `exit_code` how to exit.
+    """
+    options = read_options("agent", "Run the agent of one site.", argv)
+    config = read_toml(options.config, AgentConfig)
+    log = get_logger(site=config.site)
+    clock = SystemClock()
+    base = options.config.resolve().parent
+    trust = open_trust(config, base, clock)
+    signer = open_signer(base / config.key, trust.record.agent_keys, f"agent of site {config.site}")
+    driver = _driver(config, base, log)
+    _check_controls(driver, trust.record.controls)
+    if options.check:
+        return say_checked(f"agent of site {config.site}")
+    if config.lie:
+        log.warning("agent.lying", detail="lie = true: this agent reports halts that it never makes")
+    ledger = _open_ledger(base / config.state, Identity(trust.fleet, config.site, signer), driver, clock, log)
+    try:
+        parts = AgentParts(
+            trust=trust,
+            signer=signer,
+            ledger=ledger,
+            driver=driver,
+            clock=clock,
+            log=log,
+            veto=_veto(base / config.veto),
+            connect=connector(config.broker, Topics(trust.fleet).agent_filters(config.site), clock, "agent"),
+            software=software(),
+        )
+        asyncio.run(until_signal(lambda stop: Agent(parts).run(stop)))
+    finally:
+        ledger.close()
+    return 0
+
+
+def _driver(config: AgentConfig, base: Path, log: FilteringBoundLogger) -> Driver:
+    honest = ProcessDriver(
+        config.driver,
+        site=config.site,
+        state_dir=base / config.state / "driver",
+        base_dir=base,
+        environment=dict(os.environ),
+        log=log,
+    )
+    return LyingDriver(honest) if config.lie else honest
+
+
+def _check_controls(driver: Driver, listed: Sequence[Control]) -> None:
+    missing = sorted(set(listed) - driver.actions)
+    if missing:
+        raise ConfigError(
+            f"the site record lists the control {missing[0]}, which this driver cannot do",
+            remedy="have a record signed that lists what the site can do",
+        )
+
+
+def _open_ledger(state: Path, identity: Identity, driver: Driver, clock: Clock, log: FilteringBoundLogger) -> Ledger:
+    disk = FileDisk(state / AGENT_STORE)
+    try:
+        return Ledger.open(disk, identity, new_id=secrets.token_hex(16), now_ns=clock.wall_ns())
+    except StoreError:
+        # Without its memory an agent may obey nothing; but it must not leave its site halted either.
+        _restore_without_memory(driver, log)
+        disk.close()
+        raise
+
+
+def _restore_without_memory(driver: Driver, log: FilteringBoundLogger) -> None:
+    try:
+        driver.start()
+        if driver.observe().ours:
+            log.error("agent.restored", detail=driver.restore(), reason="store_damaged")
+    except DriverError as error:
+        log.error("agent.restore.failed", detail=str(error))  # noqa: TRY400 - one line, no traceback
+
+
+def _veto(path: Path) -> Callable[[], bool]:
+    def is_set() -> bool:
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            # What cannot be looked at might be there.
+            return True
+        return True
+
+    return is_set
