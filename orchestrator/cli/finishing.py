@@ -87,14 +87,13 @@ def step_table(step: StepResult) -> Table:
 def _cells(entry: SiteResult) -> tuple[str | Text, ...]:
     found = entry.result
     witnesses = len(found.agreeing) + len(found.dissenting) + len(found.unknown)
-    dissent = f", {len(found.dissenting)} dissent" if found.dissenting else ""
     return (
         entry.site,
         Text(found.verdict.value.replace("_", " "), style=_STYLES[found.verdict]),
         found.grade.value.replace("_", " "),
         interval(found.response_lower_ns, found.response_upper_ns),
         interval(found.restore_lower_ns, found.restore_upper_ns),
-        f"{len(found.agreeing)} of {witnesses}{dissent}",
+        f"{len(found.agreeing)} of {witnesses}",
     )
 
 

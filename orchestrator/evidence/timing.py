@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.core import events as ev
-from orchestrator.core.agenda import CLOSING_LIMIT_NS
+from orchestrator.core.agenda import CLOSING_LIMIT_NS, release_after_s
 from orchestrator.core.drill import Drill
 from orchestrator.core.samples import Instant
 from orchestrator.evidence.dispatched import demand
@@ -24,7 +24,8 @@ def check_timing(event: ev.Event, drill: Drill, now: Instant) -> None:
         case ev.OrderPublished():
             demand(drill.step.published is None, "the order's first publish ended before already")
         case ev.ReleaseIssued():
-            _after(now, drill.step.ordered, drill.warrant.steps[drill.step.number].hold_s, "the hold")
+            step = drill.warrant.steps[drill.step.number]
+            _after(now, drill.step.ordered, release_after_s(step, drill.warrant.challenge_s), "the hold")
         case ev.StepEnded():
             _step_ended(event, drill, now)
         case ev.SiteJudged() if not drill.results:
@@ -49,7 +50,7 @@ def _step_ended(event: ev.StepEnded, drill: Drill, now: Instant) -> None:
 
 def _judged(drill: Drill, now: Instant) -> None:
     """Verdicts are final, so witnesses must have had the time to say their last word."""
-    complete = all(who in drill.closings and track.contiguous for who, track in drill.tracks.items())
+    complete = drill.closings.keys() == drill.tracks.keys() and not drill.missing()
     elapsed_ns = None if drill.final_from is None else now.minus(drill.final_from)
     if complete or (drill.final_from is not None and elapsed_ns is None):
         return
