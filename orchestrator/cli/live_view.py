@@ -107,8 +107,8 @@ def _on_the_way(grade: Grade) -> str:
     return {
         Grade.SILENT: "ordered",
         Grade.ACCEPTED: "halting",
-        Grade.SELF_REPORTED: "unproven",
-        Grade.CORROBORATED: "nearly",
+        Grade.SELF_REPORTED: "to be proven",
+        Grade.CORROBORATED: "nearly proven",
     }.get(grade, grade.value)
 
 
