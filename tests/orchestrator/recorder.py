@@ -39,6 +39,7 @@ from protocols.messages import (
     Quoted,
     Reading,
     Receipt,
+    Release,
     Step,
 )
 from protocols.reasons import Reason
@@ -65,6 +66,7 @@ class Script:
         restart: Whether the orchestrator restarts inside the hold.
         reject: How many inputs are rejected on the way.
         recall: Whether one witness's reading is late and is asked for again.
+        pace: How fast the orchestrator claims that time passes; 1 is the truth.
     """
 
     sites: tuple[str, ...] = ("alpha", "beta")
@@ -84,6 +86,7 @@ class Script:
     title: str = "Monthly exercise"
     hold_s: float = 1.0
     challenge_s: float = 0.25
+    pace: float = 1.0
 
 
 @dataclass
@@ -148,7 +151,15 @@ class _Site:
 
 
 class Recorder:
-    """Plays one script."""
+    """Plays one script.
+
+    Attributes:
+        preflight_s: How long it watches for steady state.
+        held_s: How long it really holds, if not as long as the warrant says.
+    """
+
+    preflight_s = 0.5
+    held_s = 0.0
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -211,9 +222,21 @@ class Recorder:
 
     def decide(self, event: ev.Event, said: Message | None = None) -> None:
         """Chain an event and fold it in, as the runtime does."""
-        stamped = ev.Stamped(event, self.epoch, self.t_ns, self.wall_ns)
+        stamped = ev.Stamped(event, self.epoch, self.claimed(self.t_ns), self.wall_ns)
         self._encoded.append(self.chain.encode(stamped))
         self.drill.apply(stamped, said)
+
+    def claimed(self, t_ns: int) -> int:
+        """Return what the orchestrator claims that the time is."""
+        return START_NS + round((t_ns - START_NS) * self.script.pace)
+
+    def order(self, number: int) -> tuple[Order, str]:
+        """Sign a step's order; a dishonest orchestrator overrides this."""
+        return self.issuer.order(number, wall_ns=self.wall_ns)
+
+    def release(self, number: int) -> tuple[Release, str]:
+        """Sign a step's release; a dishonest orchestrator overrides this."""
+        return self.issuer.release(number, wall_ns=self.wall_ns)
 
     def wait(self, milliseconds: int) -> None:
         """Let virtual time pass."""
@@ -243,8 +266,7 @@ class Recorder:
 
     def _play_step(self, number: int) -> None:
         script = self.script
-        beats = round(0.5 / script.challenge_s)
-        for _ in range(beats + 1):
+        for _ in range(round(self.preflight_s / script.challenge_s) + 1):
             self.challenge()
         for n in range(script.reject):
             self.decide(
@@ -252,13 +274,13 @@ class Recorder:
                     reason=Reason.BAD_SIGNATURE, detail="a < b & c", topic="t", digest=digest_of(b"%d" % n)
                 )
             )
-        order, text = self.issuer.order(number, wall_ns=self.wall_ns)
+        order, text = self.order(number)
         self.decide(ev.OrderIssued(step=number, envelope=text), order)
         ordered_ns = self.t_ns
         self.wait(1)
         self.decide(ev.OrderPublished(step=number))
         self._answer(order)
-        hold_ns = seconds_to_ns(script.hold_s)
+        hold_ns = seconds_to_ns(self.held_s or script.hold_s)
         while self.t_ns < ordered_ns + hold_ns:
             if script.abort_at_s is not None and self.t_ns >= ordered_ns + seconds_to_ns(script.abort_at_s):
                 break
@@ -293,7 +315,7 @@ class Recorder:
             text = seal(abort, kit.key_of(kit.approver_label("safety"))).decode()
             self.decide(ev.Aborted(reason=abort.reason, envelope=text), abort)
         else:
-            release, text = self.issuer.release(number, wall_ns=self.wall_ns)
+            release, text = self.release(number)
             self.decide(ev.ReleaseIssued(step=number, envelope=text), release)
         self.wait(1)
         self.decide(ev.ReleasePublished(step=number))
@@ -324,7 +346,7 @@ class Recorder:
             elapsed_ns=0 if refused else 1 * MS,
         )
         self.wait(1)
-        self.decide(ev.ReceiptReceived(site=site, arrival_ns=self.t_ns, envelope=agent.seal(said)), said)
+        self.decide(ev.ReceiptReceived(site=site, arrival_ns=self.claimed(self.t_ns), envelope=agent.seal(said)), said)
 
     def challenge(self, *, final: bool = False) -> None:
         """Issue one challenge and have every witness answer it; a whole challenge interval passes."""
@@ -341,7 +363,9 @@ class Recorder:
             recall, text = self.issuer.recall(site, name, 3, 3)
             self.decide(ev.RecallIssued(site=site, witness=name, envelope=text), recall)
             self.wait(2)
-            self.decide(ev.ReadingReceived(site=site, witness=name, arrival_ns=self.t_ns - MS, envelope=late))
+            self.decide(
+                ev.ReadingReceived(site=site, witness=name, arrival_ns=self.claimed(self.t_ns - MS), envelope=late)
+            )
         self._late = self._late if seq <= 3 and not self._late else []
         if final:
             self._closings(challenge)
@@ -367,7 +391,7 @@ class Recorder:
         )
         witness.first = witness.first or link.seq
         text = witness.seal(said)
-        arrival_ns = self.t_ns + 1 * MS
+        arrival_ns = self.claimed(self.t_ns + 1 * MS)
         self.wait(2)
         if link.seq == 4 and (site, name) in self.script.lossy:
             return
@@ -393,7 +417,9 @@ class Recorder:
             )
             text = witness.seal(said)
             self.wait(1)
-            self.decide(ev.ClosingReceived(site=site, witness=name, arrival_ns=self.t_ns, envelope=text), said)
+            self.decide(
+                ev.ClosingReceived(site=site, witness=name, arrival_ns=self.claimed(self.t_ns), envelope=text), said
+            )
 
     def _close(self) -> None:
         self.challenge(final=True)

@@ -35,9 +35,7 @@ def tweaks(value: Json, name: str = "") -> Iterator[Json]:
         case bool():
             yield not value
         case int():
-            yield value + 1
-            if value > 0:
-                yield value - 1
+            yield value - 1 if value > 1 else value + 1
         case float():
             yield value * 2 + 1
         case None:
@@ -48,7 +46,6 @@ def tweaks(value: Json, name: str = "") -> Iterator[Json]:
             yield format_utc(parse_utc(value) + 1)
         case str():
             yield value[:-1] + OTHER_HEX.get(value[-1], "0")
-            yield value + "0"
         case _:
             return
 

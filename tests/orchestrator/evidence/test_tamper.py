@@ -57,7 +57,7 @@ def test_no_field_of_any_line_can_be_changed(part: int) -> None:
     for label, mutant in mutants(lines, part):
         count += 1
         assert not survives(mutant), label
-    assert count > len(lines) * 2
+    assert count > 500
 
 
 def test_no_line_can_be_removed_doubled_or_swapped() -> None:
@@ -199,11 +199,12 @@ def test_a_forged_verdict_is_recomputed_and_caught() -> None:
 def test_arrivals_after_the_last_challenge_stay_inside_their_record() -> None:
     """Nobody cosigns the very last arrivals, so they are held to their challenge and to their record's time."""
     forger = Forger(recorded().records)
-    for place in range(cosigned_up_to(forger) + 1, len(forger.records)):
+    last = cosigned_up_to(forger)
+    for place in range(last + 1, len(forger.records)):
         event = forger.records[place].event
         if not isinstance(event, ev.ReadingReceived | ev.ClosingReceived):
             continue
-        for arrival_ns in (forger.records[place].t_ns + 1, event.arrival_ns - 10_000_000):
+        for arrival_ns in (forger.records[place].t_ns + 1, forger.records[last].t_ns - 1):
             records = forger.with_event(place, lambda e, at=arrival_ns: e.model_copy(update={"arrival_ns": at}))
             bundle = forger.forge(records, judge=True)
             assert bundle is None or not survives(bundle)

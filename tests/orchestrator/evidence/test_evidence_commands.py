@@ -1,0 +1,99 @@
+"""`haltdrill verify` and `haltdrill report` as a person or a script uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from orchestrator.cli.evidence_commands import register
+from tests.orchestrator.recorder import Recorded, Script, record_drill
+
+RUNNER = CliRunner()
+
+
+def run(*args: str | Path) -> Result:
+    """Run one command."""
+    app = typer.Typer()
+    register(app)
+    return RUNNER.invoke(app, [str(arg) for arg in args])
+
+
+def put(folder: Path, drill: Recorded) -> tuple[Path, Path]:
+    """Write a drill's bundle and its root."""
+    bundle, root = folder / "bundle.jsonl", folder / "root.json"
+    bundle.write_bytes(drill.bundle)
+    root.write_bytes(drill.fleet.raw_root + b"\n")
+    return bundle, root
+
+
+@pytest.fixture(scope="module")
+def passed() -> Recorded:
+    """A drill that passed."""
+    return record_drill()
+
+
+def test_a_verified_bundle_exits_0(passed: Recorded, tmp_path: Path) -> None:
+    """By the root file or by the fleet's id."""
+    bundle, root = put(tmp_path, passed)
+    by_file = run("verify", bundle, "--root", root)
+    by_id = run("verify", bundle, "--fleet-id", passed.fleet.fleet.upper())
+    assert by_file.exit_code == by_id.exit_code == 0
+    assert by_file.output.startswith("evidence verified; the drill passed (DEMO fleet")
+    assert "alpha: verified, halted in" in by_file.output
+    assert "Traceback" not in by_file.output
+
+
+def test_good_evidence_of_a_failed_drill_exits_0_and_says_so(tmp_path: Path) -> None:
+    """Evidence and outcome are two things, and nobody mixes them up."""
+    bundle, root = put(tmp_path, record_drill(Script(lying="beta")))
+    done = run("verify", bundle, "--root", root)
+    assert done.exit_code == 0
+    assert done.output.startswith("evidence verified; the drill did NOT pass")
+    assert "Contradicted: its agent reported a halt" in done.output
+
+
+def test_a_changed_bundle_exits_1_and_names_the_item(passed: Recorded, tmp_path: Path) -> None:
+    """The reader learns which line, record, site and witness."""
+    bundle, root = put(tmp_path, passed)
+    bundle.write_bytes(passed.bundle.replace(b'"witness":"w2"', b'"witness":"w1"', 1))
+    done = run("verify", bundle, "--root", root)
+    assert done.exit_code == 1
+    assert "evidence NOT verified" in done.output
+    assert "reading.received, site alpha, witness w1" in done.output
+    as_json = run("verify", bundle, "--root", root, "--json")
+    report = json.loads(as_json.output)
+    assert as_json.exit_code == 1
+    assert report["verified"] is False
+    assert report["findings"][0]["line"] > 1
+
+
+def test_bad_usage_exits_2_with_one_line(passed: Recorded, tmp_path: Path) -> None:
+    """A missing file, a missing root and a wrong id each say what to do, without a traceback."""
+    bundle, root = put(tmp_path, passed)
+    for args in (
+        ("verify", bundle),
+        ("verify", tmp_path / "none.jsonl", "--root", root),
+        ("verify", tmp_path, "--root", root),
+        ("verify", bundle, "--root", tmp_path / "none.json"),
+        ("verify", bundle, "--fleet-id", "xyz"),
+        ("report", tmp_path / "none.jsonl"),
+        ("report", root),
+    ):
+        done = run(*args)
+        assert done.exit_code == 2, args
+        assert done.output.startswith("error: ")
+        assert done.output.count("\n") == 1
+
+
+def test_a_report_comes_from_a_bundle(passed: Recorded, tmp_path: Path) -> None:
+    """To standard output, or to a file."""
+    bundle, _ = put(tmp_path, passed)
+    out = tmp_path / "report.html"
+    assert run("report", bundle, "--out", out).exit_code == 0
+    assert out.read_text().startswith("<!doctype html>")
+    printed = run("report", bundle, "--format", "json")
+    assert json.loads(printed.output)["passed"] is True

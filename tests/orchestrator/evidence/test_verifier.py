@@ -1,0 +1,244 @@
+"""What verifies, what doesn't, and that each failure names the item."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.core.grades import Verdict
+from orchestrator.evidence.bundle import export_bundle, records_in, result_of
+from orchestrator.evidence.findings import FINDINGS_MAX, VerifyReport
+from orchestrator.evidence.verifier import verify_bundle
+from protocols.envelope import seal
+from protocols.errors import JournalError
+from protocols.ids import format_utc, parse_utc
+from protocols.messages import Order, Release
+from tests import kit
+from tests.orchestrator.evidence.tamper import verdicts
+from tests.orchestrator.recorder import Recorded, Recorder, Script, record_drill
+
+SCRIPTS = {
+    "passed": (Script(), Verdict.VERIFIED),
+    "two steps": (Script(steps=2), Verdict.VERIFIED),
+    "late reading asked for again": (Script(recall=True, reject=2), Verdict.VERIFIED),
+    "a third witness that never closes": (
+        Script(witnesses=3, deaf=frozenset({("beta", "w3")})),
+        Verdict.VERIFIED,
+    ),
+    "lying": (Script(lying="beta"), Verdict.CONTRADICTED),
+    "refusing": (Script(refusing="beta"), Verdict.REFUSED),
+    "silent": (Script(silent="beta"), Verdict.UNPROVEN),
+    "without load": (Script(idle="beta"), Verdict.UNPROVEN),
+    "slow": (Script(slow="beta", hold_s=1.5), Verdict.LATE),
+    "a gap": (Script(lossy=frozenset({("beta", "w1")})), Verdict.UNPROVEN),
+    "no closing": (Script(deaf=frozenset({("beta", "w1")})), Verdict.UNPROVEN),
+    "aborted": (Script(abort_at_s=0.5), Verdict.UNPROVEN),
+    "restarted": (Script(restart=True), Verdict.UNPROVEN),
+}
+
+
+def check(drill: Recorded, bundle: bytes | None = None) -> VerifyReport:
+    """Verify a recorded drill's bundle against its own root."""
+    return verify_bundle(bundle or drill.bundle, roots=drill.roots)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_honest_evidence_verifies_whatever_the_drill_found(name: str) -> None:
+    """A drill that failed is as good evidence as one that passed, and both give the same result again."""
+    script, expected = SCRIPTS[name]
+    drill = record_drill(script)
+    report = check(drill)
+    assert report.findings == ()
+    assert report.verified
+    assert report.result == drill.result
+    assert verdicts(drill.result)[0, "beta"] == expected
+    assert drill.result.passed == (expected is Verdict.VERIFIED)
+
+
+def test_the_fleet_id_alone_is_trust_enough() -> None:
+    """Whoever knows the digest of root version 1 needs no file."""
+    drill = record_drill()
+    assert verify_bundle(drill.bundle, fleet=drill.fleet.fleet).verified
+    wrong = verify_bundle(drill.bundle, fleet="0" * 64)
+    assert not wrong.verified
+    assert wrong.findings[0].item == "header"
+
+
+def test_another_fleets_root_verifies_nothing() -> None:
+    """A bundle is worth no more than the root it is checked against."""
+    drill = record_drill()
+    other = kit.make_fleet(("gamma",), now_ns=kit.NOW_NS + 1_000_000_000)
+    assert not verify_bundle(drill.bundle, roots=[other.raw_root]).verified
+    assert not verify_bundle(drill.bundle, roots=[other.raw_root], fleet=drill.fleet.fleet).verified
+    assert not verify_bundle(drill.bundle, roots=[b"{}"]).verified
+    assert not verify_bundle(drill.bundle).verified
+
+
+def test_documents_that_expired_since_are_noted_and_no_failure() -> None:
+    """A drill of years ago still verifies: documents must have been valid then, not now."""
+    drill = record_drill()
+    later = parse_utc(drill.fleet.policy.expires_at)
+    report = verify_bundle(drill.bundle, roots=drill.roots, now_ns=later)
+    assert report.verified
+    assert any("the policy has expired since the drill" in note for note in report.notes)
+
+
+class ShortHold(Recorder):
+    """Releases before the hold is over."""
+
+    held_s = 0.75
+
+
+class NoPreflight(Recorder):
+    """Orders before it has watched for steady state."""
+
+    preflight_s = 0.0
+
+
+class Impostor(Recorder):
+    """Changes what it signs as the dispatcher."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.lies: dict[str, object] = {}
+
+    def order(self, number: int) -> tuple[Order, str]:
+        said, _ = super().order(number)
+        changed = said.model_copy(update=self.lies)
+        return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
+
+
+class Leaver(Recorder):
+    """Releases another use than the drill's."""
+
+    def release(self, number: int) -> tuple[Release, str]:
+        said, _ = super().release(number)
+        changed = said.model_copy(update={"use": 2})
+        return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
+
+
+@pytest.mark.parametrize(
+    ("recorder", "what"),
+    [
+        (ShortHold(Script()), "the hold lasted"),
+        (NoPreflight(Script()), "preflight lasted"),
+        (Leaver(Script()), "it is for use 2"),
+    ],
+)
+def test_rules_of_time_and_use_hold_against_the_dispatcher(recorder: Recorder, what: str) -> None:
+    """A dishonest orchestrator that breaks a rule while the drill runs is found out, with honest witnesses."""
+    report = check(recorder.record())
+    assert any(what in finding.what for finding in report.findings), report.findings
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"status": "actual"}, "it is no exercise"),
+        ({"use": 2}, "it is for use 2"),
+        ({"step": 1}, "it orders step 1"),
+        ({"warrant": "0" * 64}, "it names another warrant"),
+        ({"fleet": "0" * 64}, "it is for another fleet"),
+        ({"drill": "20261124t144358z-monthly-000000"}, "it is for another drill"),
+        ({"expires_at": format_utc(kit.NOW_NS + 200_000_000_000)}, "it lives"),
+        ({"issued_at": format_utc(kit.NOW_NS - 60_000_000_000)}, "from its record's time"),
+    ],
+)
+def test_every_field_of_an_order_is_held_to_the_warrant(changes: dict[str, object], what: str) -> None:
+    """An order can choose nothing, even when its dispatcher is dishonest from the start."""
+    recorder = Impostor(Script())
+    recorder.lies = changes
+    report = check(recorder.record())
+    first = report.findings[0]
+    assert what in first.what
+    assert "order.issued" in first.item
+
+
+@pytest.mark.parametrize("pace", [0.7, 1.5])
+def test_a_clock_that_the_orchestrator_bends_breaks_the_witnesses_clocks(pace: float) -> None:
+    """Claimed times that run faster or slower than the witnesses' own clocks are found out."""
+    report = check(record_drill(Script(pace=pace, hold_s=2.0)))
+    assert any("by the witness's own clock" in finding.what for finding in report.findings)
+
+
+def test_a_small_drift_of_clocks_is_honest() -> None:
+    """Real clocks differ by some parts in a million, and that is no accusation."""
+    assert check(record_drill(Script(pace=1.0004))).verified
+
+
+def test_a_finding_names_line_record_site_and_witness() -> None:
+    """Whoever reads a failure knows where to look."""
+    drill = record_drill()
+    lines = drill.bundle.splitlines()
+    place = next(n for n, line in enumerate(lines) if b'"reading.received"' in line)
+    record = json.loads(lines[place])
+    envelope = json.loads(record["event"]["envelope"])
+    signature = envelope["signatures"][0]["sig"]
+    envelope["signatures"][0]["sig"] = ("A" if signature[0] != "A" else "B") + signature[1:]
+    record["event"]["envelope"] = json.dumps(envelope, separators=(",", ":"))
+    lines[place] = json.dumps(record, separators=(",", ":")).encode()
+    first = check(drill, b"\n".join(lines) + b"\n").findings[0]
+    assert first.line == place + 1
+    assert first.item == f"record {place - 1}, reading.received, site alpha, witness w1"
+    assert first.what == "a signature that does not verify"
+
+
+def test_findings_come_in_the_files_order_and_are_bounded() -> None:
+    """A file that is wrong everywhere gives a readable list, and says how much more there is."""
+    drill = record_drill()
+    lines = [line.replace(b'"v":1', b'"v":2') for line in drill.bundle.splitlines()]
+    report = check(drill, b"\n".join(lines) + b"\n")
+    places = [finding.line for finding in report.findings if finding.line is not None]
+    assert len(report.findings) == FINDINGS_MAX
+    assert report.more > 0
+    assert places == sorted(places)
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_give_a_report(raw: bytes) -> None:
+    """The verifier lives on, whatever it is handed."""
+    assert not verify_bundle(raw, fleet="0" * 64).verified
+
+
+@given(st.data())
+@settings(max_examples=120, deadline=None)
+def test_any_mangled_line_gives_a_report(data: st.DataObject) -> None:
+    """Bytes put into the middle of a real bundle are a finding, never a crash."""
+    drill = _shared()
+    lines = drill.bundle.splitlines()
+    place = data.draw(st.integers(0, len(lines) - 1))
+    line = lines[place]
+    cut = data.draw(st.integers(0, len(line)))
+    end = data.draw(st.integers(cut, len(line)))
+    junk = data.draw(
+        st.one_of(st.binary(max_size=20), st.sampled_from([b"null", b"-1", b"9" * 30, b"[" * 3000, b'""']))
+    )
+    lines[place] = line[:cut] + junk + line[end:]
+    mangled = b"\n".join(lines) + b"\n"
+    assert mangled == drill.bundle or not check(drill, mangled).verified
+
+
+_SHARED: list[Recorded] = []
+
+
+def _shared() -> Recorded:
+    if not _SHARED:
+        _SHARED.append(record_drill())
+    return _SHARED[0]
+
+
+def test_an_open_drill_is_not_exported(tmp_path) -> None:
+    """Verdicts are final at the close, so there is no bundle before."""
+    drill = record_drill()
+    lines = list(drill.store.lines(drill.drill))
+    with pytest.raises(JournalError, match="has not come to its end"):
+        result_of(lines[:-1])
+    path = tmp_path / "bundle.jsonl"
+    exported = export_bundle(drill.store, drill.drill, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0])), path)
+    assert exported.result == drill.result
+    assert path.read_bytes() == drill.bundle
+    assert records_in(path.read_bytes()) == lines
