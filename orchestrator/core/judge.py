@@ -20,7 +20,7 @@ Decisions that refine the design, each explained where it is made:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core import quorum as q
@@ -167,30 +167,27 @@ class _Judgement:
         self.last_words = self._last_words()
         self.liars = self._contradicting()
 
-    def _common(self, quorum: int) -> list[q.Run]:
-        """Return the first common span, and those after it up to the first without dissent."""
-        found = q.runs(self.voices, quorum, ordered=self.ordered, until=self.until, dwell_ns=self.dwell_ns)
-        spans: list[q.Run] = []
-        for run in found:
-            spans[1:] = [run]
-            if not self._dissenters(run):
-                break
-        return spans
-
-    def _dissenters(self, run: q.Run) -> set[str]:
-        return {voice.name for voice in self.voices if q.dissents_on(voice, run, self.until)}
+    def _agreed(self, quorum: int) -> Iterator[q.Run]:
+        """Yield the common spans of a quorum, dissented from or not."""
+        return q.runs(self.voices, quorum, ordered=self.ordered, until=self.until, dwell_ns=self.dwell_ns)
 
     def _find_runs(self) -> None:
-        spans = self._common(self.inputs.step.quorum)
-        for span in spans:
-            dissenters = self._dissenters(span)
+        """Find the qualifying run, and who saw work after the first span it did not dissent from.
+
+        That first span is each witness's own, so that no other witness's dissent hides what it saw.
+        """
+        cleared: set[str] = set()
+        for span in self._agreed(self.inputs.step.quorum):
+            dissenters = {voice.name for voice in self.voices if q.dissents_on(voice, span, self.until)}
+            for voice in self.voices:
+                if voice.name in dissenters | cleared:
+                    continue
+                cleared.add(voice.name)
+                if q.activity_after(voice.trace, span.end, self.hold_end) is not None:
+                    self.broken_by.add(voice.name)
             if not dissenters:
                 self.run = span
-            self.broken_by |= {
-                voice.name
-                for voice in self.voices
-                if voice.name not in dissenters and q.activity_after(voice.trace, span.end, self.hold_end)
-            }
+                return
 
     def _last_words(self) -> set[str]:
         """Return the witnesses whose last proven word is active, other than those that saw it break."""
@@ -275,7 +272,7 @@ class _Judgement:
             preflight_ok=preflight_ok,
             halted=halted,
             held=halted and not self.broken_by and self._held(),
-            corroborated=bool(self._common(1)),
+            corroborated=next(self._agreed(1), None) is not None,
             shortfall=self._shortfall(),
             contradicted=bool(self.liars),
             broken=bool(self.broken_by),
@@ -322,7 +319,8 @@ class _Judgement:
             for cause in (Cause.FORKED, Cause.DISHONEST, Cause.GAP, Cause.NO_CLOSING):
                 if cause in obstacles:
                     return cause
-        return Cause.DISSENT if self.last_words or self._common(self.inputs.step.quorum) else Cause.NO_QUORUM
+        agreed = next(self._agreed(self.inputs.step.quorum), None) is not None
+        return Cause.DISSENT if self.last_words or agreed else Cause.NO_QUORUM
 
     def _restore(self) -> tuple[int, int] | None:
         """Return the bounds of the restore time on the quorum of owners that saw it back first."""

@@ -648,3 +648,12 @@ def test_the_instant_of_another_epoch_is_never_subtracted() -> None:
     assert at(5, epoch=1) < at(1, epoch=2)
     assert at(1, epoch=2).minus(at(5, epoch=1)) is None
     assert at(5).minus(at(2)) == 3 * MS
+
+
+def test_another_dissent_does_not_hide_who_saw_the_hold_broken() -> None:
+    """A witness that dissented early and saw work again after a later dwell still says `broken`."""
+    world = replace(usual(), receipts=[(Outcome.ACCEPTED, 2_010)])
+    relapse = Load(((0, 2_900), (4_500, 4_600), (6_200, 10_000)))
+    world.witnesses[2] = regular("w3", "owner-3", relapse, offset_ms=45)
+    assert outcome(world)[0] is Verdict.BROKEN
+    assert outcome(world.with_witness(regular("w4", "owner-4", ALWAYS_ON)))[0] is Verdict.BROKEN
