@@ -278,7 +278,10 @@ class Drill:
             reason why it is not to be believed.
         """
         if isinstance(said, Receipt):
-            return said.site in self.audience and said.order in self._orders() and digest not in self.seen
+            # A receipt that names no drill answers something whose signature the agent could not check,
+            # though it may carry our order's payload: anyone can provoke it, so it is no answer to us.
+            mine = said.drill == self.drill and said.order in self._orders()
+            return mine and said.site in self.audience and digest not in self.seen
         track = self.tracks.get((said.site, said.witness))
         if track is None or digest in self.seen:
             return False
