@@ -199,11 +199,15 @@ def _tolerances(result: DrillResult) -> list[str]:
         if len(sites) > 6 and len(sites) != result.totals.sites:  # noqa: PLR2004 - names that fit a line
             where += f" and {len(sites) - 6} more"
         said.append(
-            f"{where}: {fig.count(owners, 'independent witness owner')}. No {fig.count(liars, 'liar')} among them can "
-            f"have a working site verified; a halted one is still verified while {absent} of them say nothing. A "
-            "single one that reports activity is always heard."
+            f"{where}: {fig.count(owners, 'independent witness owner')}. {_some(liars)} of them may lie that it is "
+            f"quiet without a working site being verified; {_some(absent).lower()} may stay silent without a halted "
+            "one going unproven. A single one that reports activity is always heard."
         )
     return said
+
+
+def _some(number: int) -> str:
+    return str(number) if number > 0 else "None"
 
 
 def _again(result: DrillResult) -> list[str]:
