@@ -24,6 +24,7 @@ from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.issuer import make_abort
 from orchestrator.runtime.leash import Leash
+from orchestrator.runtime.opening import check_may_open
 from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, read_private_key
@@ -105,6 +106,8 @@ async def _run(loaded: LoadedFleet, warrant: bytes, clock: SystemClock, console:
     store = SqliteJournal(Path(loaded.config.journal))
     filters = Topics(loaded.trust.fleet).orchestrator_filters()
     try:
+        # Before anybody is waited for: what is wrong with the warrant is said at once.
+        check_may_open(loaded.documents, warrant, signer, store, wall_ns=clock.wall_ns())
         with Leash() as leash:
             async with (
                 broker_for(loaded.config.broker, embedded=loaded.config.embedded, leash=leash) as broker,

@@ -61,22 +61,19 @@ def check_can_prove(warrant: Warrant, audience: Sequence[str], trust: FleetTrust
                 )
 
 
-def open_drill(
-    documents: FleetDocuments,
-    warrant_raw: bytes,
-    signer: Signer,
-    store: JournalStore,
-    *,
-    nonce: Callable[[], str],
-    wall_ns: int,
-) -> Opened:
-    """Check a warrant against the fleet and reserve its next use.
+def check_may_open(
+    documents: FleetDocuments, warrant_raw: bytes, signer: Signer, store: JournalStore, *, wall_ns: int
+) -> tuple[str, Warrant, tuple[str, ...]]:
+    """Check everything that can be known of a warrant before anybody is spoken to.
+
+    Returns:
+        The warrant's digest, the warrant, and the sites that it is for.
 
     Raises:
         TrustError: The warrant is not approved, not for this dispatcher, or outside its window.
         ConfigError: Its uses are spent, or a site could not be witnessed.
         EnvelopeError: It is no envelope.
-        JournalError: The journal cannot be written.
+        JournalError: The journal cannot be read.
     """
     trust = documents.trust
     envelope = parse_envelope(warrant_raw.strip())
@@ -99,22 +96,43 @@ def open_drill(
     audience = audience_of(warrant, trust.index, trust.records)
     check_can_prove(warrant, audience, trust)
     _check_uses(store, envelope.digest, warrant)
+    return envelope.digest, warrant, audience
+
+
+def open_drill(
+    documents: FleetDocuments,
+    warrant_raw: bytes,
+    signer: Signer,
+    store: JournalStore,
+    *,
+    nonce: Callable[[], str],
+    wall_ns: int,
+) -> Opened:
+    """Check a warrant against the fleet and reserve its next use.
+
+    Raises:
+        TrustError: The warrant is not approved, not for this dispatcher, or outside its window.
+        ConfigError: Its uses are spent, or a site could not be witnessed.
+        EnvelopeError: It is no envelope.
+        JournalError: The journal cannot be written.
+    """
+    digest, warrant, audience = check_may_open(documents, warrant_raw, signer, store, wall_ns=wall_ns)
     chance = nonce()
     drill = drill_id(wall_ns, warrant.plan, chance)
-    use = store.open_drill(drill, envelope.digest)
+    use = store.open_drill(drill, digest)
     events = [
         *documents_held(documents, warrant_raw),
         ev.DrillOpened(
             drill=drill,
-            warrant=envelope.digest,
+            warrant=digest,
             use=use,
             audience=audience,
-            dispatcher=key_id,
+            dispatcher=signer.public_key.keyid,
             software=SOFTWARE,
         ),
     ]
-    issuer = Issuer(signer, nonce, warrant, envelope.digest, drill, use)
-    return Opened(Drill(trust, warrant), tuple(events), issuer)
+    issuer = Issuer(signer, nonce, warrant, digest, drill, use)
+    return Opened(Drill(documents.trust, warrant), tuple(events), issuer)
 
 
 def _check_uses(store: JournalStore, warrant_digest: str, warrant: Warrant) -> None:
