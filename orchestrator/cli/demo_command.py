@@ -82,7 +82,9 @@ def _controls(text: str) -> list[Control]:
     known = {control.value for control in Control}
     for word in words:
         if word not in known:
-            raise ConfigError(f"there is no control {word!r}", where="--controls", remedy=f"one of {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"there is no control {word!r}", where="--controls", remedy=f"one of {', '.join(sorted(known))}"
+            )
     if not words:
         raise ConfigError("names no control", where="--controls", remedy=f"one of {', '.join(sorted(known))}")
     return [Control(word) for word in words]
@@ -92,7 +94,9 @@ def _clear(folder: Path) -> None:
     """Make room for this demo: only what an earlier demo left is ever removed."""
     if folder.exists():
         if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).exists()):
-            raise ConfigError("is there already and is no demo's", where=str(folder), remedy="give another folder with --out")
+            raise ConfigError(
+                "is there already and is no demo's", where=str(folder), remedy="give another folder with --out"
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     (folder / _MARK).touch()
@@ -135,9 +139,7 @@ async def _conduct(
     filters = Topics(loaded.trust.fleet).orchestrator_filters()
     signer = read_private_key(Path(loaded.config.dispatcher_key))
     async with transport_to(loaded.config.broker, filters, clock, role="orchestrator") as transport:
-        conductor = Conductor(
-            loaded.documents, signer, store, transport, clock, get_logger(), presence_s=PRESENCE_S
-        )
+        conductor = Conductor(loaded.documents, signer, store, transport, clock, get_logger(), presence_s=PRESENCE_S)
         return await conduct_in_view(conductor, warrant, console, beside=parties.watch())
 
 
