@@ -6,6 +6,8 @@ line has `timestamp` (RFC 3339, UTC, nanoseconds), `level`, `event` and `program
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -31,7 +33,64 @@ _SECRET_NAME = re.compile(
 _PUBLIC_NAME = re.compile(r"(?i)public")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _MAX_DEPTH = 8
-_opened: list[TextIO] = []
+
+
+class _File:
+    """A log file without a buffer of its own, so that a line that failed cannot come up again later."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._torn = False
+
+    def write(self, text: str) -> None:
+        data = text.encode(errors="backslashreplace")
+        # After a line that the disk took in part, the next one begins on a line of its own.
+        data = b"\n" + data if self._torn else data
+        written = self._file.write(data)
+        self._torn = written != len(data)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Sink:
+    """Where log lines go. A full disk or a reader that went away costs lines, and nothing else."""
+
+    def __init__(self, stream: TextIO | _File) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._lost += 1
+        else:
+            self._lost = 0
+
+    def flush(self) -> None:
+        """Do nothing: every line was flushed when it was written."""
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def tell_losses(self, _logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Have the next line say how many before it could not be written."""
+        if self._lost:
+            fields["lines_lost"] = self._lost
+        return fields
+
+
+_opened: list[_File] = []
 
 
 def configure(
@@ -57,19 +116,20 @@ def configure(
     if level not in _LEVELS:
         raise ConfigError(f"there is no log level {level!r}", remedy=f"one of {', '.join(_LEVELS)}")
     close()
-    stream = sys.stderr if path is None else _open(path)
-    as_json = json if json is not None else not stream.isatty()
+    sink = _Sink(sys.stderr if path is None else _open(path))
+    as_json = json if json is not None else not sink.isatty()
     structlog.configure(
         processors=[
             _stamp(program, clock or SystemClock()),
+            sink.tell_losses,
             structlog.processors.add_log_level,
             structlog.contextvars.merge_contextvars,
             _traceback if as_json else _error_line,
             redact,
-            *_rendering(as_json=as_json, colors=stream.isatty()),
+            *_rendering(as_json=as_json, colors=sink.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
         cache_logger_on_first_use=False,
     )
 
@@ -86,9 +146,9 @@ def close() -> None:
         _opened.pop().close()
 
 
-def _open(path: Path) -> TextIO:
+def _open(path: Path) -> _File:
     try:
-        _opened.append(path.open("a", encoding="utf-8", buffering=1))
+        _opened.append(_File(path))
         return _opened[-1]
     except OSError as error:
         raise ConfigError(f"the log cannot be opened: {error.strerror}", where=str(path)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,26 @@ def test_stderr_that_is_no_terminal_gets_json(capsys: pytest.CaptureFixture[str]
     captured = capsys.readouterr()
     assert json.loads(captured.err)["event"] == "order.accepted"
     assert captured.out == ""
+
+
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path) -> None:
+    """Whoever logs never hears of a failed write, and the first line that is written again tells the loss."""
+    path = tmp_path / "log"
+    configure("agent", path=path)
+    log = get_logger()
+    log.info("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Room for a part of the next line only.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, limits[1]))
+    try:
+        log.info("torn")
+        log.info("lost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.info("after")
+    log.info("whole")
+    first, torn, after, whole = path.read_text().splitlines()
+    assert json.loads(first)["event"] == "before"
+    assert len(torn) == 10
+    assert (json.loads(after)["event"], json.loads(after)["lines_lost"]) == ("after", 2)
+    assert (json.loads(whole)["event"], "lines_lost" in json.loads(whole)) == ("whole", False)
