@@ -121,14 +121,21 @@ def parse_envelope(raw: bytes, *, max_bytes: int = ENVELOPE_MAX_BYTES) -> Envelo
     return Envelope(bytes(raw), payload_type, _base64(fields["payload"], "payload"), tuple(signatures))
 
 
+_WRITER = json.JSONEncoder(separators=(",", ":"))
+
+
 def _write(library: LibraryEnvelope) -> bytes:
-    return json.dumps(library.to_dict(), separators=(",", ":")).encode()
+    return _WRITER.encode(library.to_dict()).encode()
 
 
 def one_form(envelope: Envelope) -> bytes:
     """Return the bytes that `seal` writes for these contents: the one form of an envelope at rest."""
-    signatures = {key_id: Signature(key_id, signature.hex()) for key_id, signature in envelope.signatures}
-    return _write(LibraryEnvelope(envelope.payload, envelope.payload_type, signatures))
+    listed = [
+        {"keyid": key_id, "sig": base64.b64encode(signature).decode()} for key_id, signature in envelope.signatures
+    ]
+    payload = base64.b64encode(envelope.payload).decode()
+    fields = {"payload": payload, "payloadType": envelope.payload_type, "signatures": listed}
+    return _WRITER.encode(fields).encode()
 
 
 def seal(message: Message, *signers: Signer) -> bytes:

@@ -65,8 +65,8 @@ def format_utc(wall_ns: int) -> str:
     if not 0 <= wall_ns < _UTC_MAX_NS:
         raise ValueError(f"time out of range: {wall_ns} ns")
     seconds, nanoseconds = divmod(wall_ns, _NS_PER_S)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{nanoseconds:09d}Z"
 
 
 def parse_utc(text: str) -> int:

@@ -72,6 +72,8 @@ class Runtime:
         epoch: The clock epoch that this run is.
         tick_s: The longest wait before looking at the clock again.
         observers: Told of every appended event.
+        gather_s: The pause between two turns, in which messages gather so that one commit serves
+            many. Each was stamped when it arrived, so nothing that is measured waits for it.
         threads: Threads that verify signatures; 0 verifies inline, for a simulation.
     """
 
@@ -86,6 +88,7 @@ class Runtime:
         *,
         epoch: int = 1,
         tick_s: float = 0.05,
+        gather_s: float = 0.02,
         observers: Sequence[Observer] = (),
         threads: int = 2,
     ) -> None:
@@ -98,6 +101,7 @@ class Runtime:
         self._clock = clock
         self._epoch = epoch
         self._tick_s = tick_s
+        self._gather_s = gather_s
         self._observers = tuple(observers)
         self._chain = ChainWriter(issuer.drill)
         self._topics = Topics(drill.trust.fleet)
@@ -130,6 +134,7 @@ class Runtime:
             await self._commit(turn)
             while self.drill.phase is not Phase.CLOSED:
                 await self._turn(await self._waiting())
+                await self._clock.sleep(self._gather_s)
             await self._io(lambda: self._store.mark_closed(self.drill.drill))
         finally:
             if self._pool is not None:

@@ -348,6 +348,7 @@ class Stage:
                 transport,
                 self.clock,
                 observers=[self._note, *observers],
+                gather_s=0.0,
                 threads=0,
             )
             beside = asyncio.ensure_future(meanwhile(self)) if callable(meanwhile) else None
