@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
@@ -39,12 +40,12 @@ from protocols.messages import (
     Quoted,
     Reading,
     Receipt,
-    Release,
     Step,
 )
 from protocols.reasons import Reason
 from tests import kit
 
+M = TypeVar("M", bound=Message)
 MS = 1_000_000
 START_NS = 5_000 * 1_000 * MS
 RATE_PER_S = 1_000_000
@@ -212,31 +213,32 @@ class Recorder:
             if self.drill.aborted:
                 break
         self._close()
-        self.store.append(self.drill.drill, self._encoded)
-        self.store.mark_closed(self.drill.drill)
-        records = list(self.store.lines(self.drill.drill))
+        self.store.append(self.issuer.drill, self._encoded)
+        self.store.mark_closed(self.issuer.drill)
+        records = list(self.store.lines(self.issuer.drill))
         folded = fold_journal(records)
         result = build_result(folded.drill, folded.background, folded.drill.results)
         bundle = encode_bundle(records, result, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0])))
-        return Recorded(self.fleet, self.store, self.drill.drill, result, records, bundle)
+        return Recorded(self.fleet, self.store, self.issuer.drill, result, records, bundle)
 
     def decide(self, event: ev.Event, said: Message | None = None) -> None:
         """Chain an event and fold it in, as the runtime does."""
-        stamped = ev.Stamped(event, self.epoch, self.claimed(self.t_ns), self.wall_ns)
-        self._encoded.append(self.chain.encode(stamped))
-        self.drill.apply(stamped, said)
+        for one in self.decided(event):
+            stamped = ev.Stamped(one, self.epoch, self.claimed(self.t_ns), self.wall_ns)
+            self._encoded.append(self.chain.encode(stamped))
+            self.drill.apply(stamped, said)
 
     def claimed(self, t_ns: int) -> int:
         """Return what the orchestrator claims that the time is."""
         return START_NS + round((t_ns - START_NS) * self.script.pace)
 
-    def order(self, number: int) -> tuple[Order, str]:
-        """Sign a step's order; a dishonest orchestrator overrides this."""
-        return self.issuer.order(number, wall_ns=self.wall_ns)
+    def spoken(self, made: tuple[M, str]) -> tuple[M, str]:
+        """Return what the dispatcher says; a dishonest orchestrator overrides this."""
+        return made
 
-    def release(self, number: int) -> tuple[Release, str]:
-        """Sign a step's release; a dishonest orchestrator overrides this."""
-        return self.issuer.release(number, wall_ns=self.wall_ns)
+    def decided(self, event: ev.Event) -> list[ev.Event]:
+        """Return what goes into the journal for an event; a dishonest orchestrator overrides this."""
+        return [event]
 
     def wait(self, milliseconds: int) -> None:
         """Let virtual time pass."""
@@ -274,7 +276,7 @@ class Recorder:
                     reason=Reason.BAD_SIGNATURE, detail="a < b & c", topic="t", digest=digest_of(b"%d" % n)
                 )
             )
-        order, text = self.order(number)
+        order, text = self.spoken(self.issuer.order(number, wall_ns=self.wall_ns))
         self.decide(ev.OrderIssued(step=number, envelope=text), order)
         ordered_ns = self.t_ns
         self.wait(1)
@@ -315,7 +317,7 @@ class Recorder:
             text = seal(abort, kit.key_of(kit.approver_label("safety"))).decode()
             self.decide(ev.Aborted(reason=abort.reason, envelope=text), abort)
         else:
-            release, text = self.release(number)
+            release, text = self.spoken(self.issuer.release(number, wall_ns=self.wall_ns))
             self.decide(ev.ReleaseIssued(step=number, envelope=text), release)
         self.wait(1)
         self.decide(ev.ReleasePublished(step=number))
@@ -355,12 +357,13 @@ class Recorder:
         challenge, text = self.issuer.challenge(
             seq, final=final, journal_seq=self.chain.next_seq - 1, journal_head=self.chain.head, wall_ns=self.wall_ns
         )
+        challenge, text = self.spoken((challenge, text))
         self.decide(ev.ChallengeIssued(seq=seq, final=final, envelope=text), challenge)
         self.wait(2)
         for site, name in self.witnesses:
             self._reading(site, name, challenge)
         for site, name, late in self._late:
-            recall, text = self.issuer.recall(site, name, 3, 3)
+            recall, text = self.spoken(self.issuer.recall(site, name, 3, 3))
             self.decide(ev.RecallIssued(site=site, witness=name, envelope=text), recall)
             self.wait(2)
             self.decide(

@@ -8,14 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.core import events as ev
 from orchestrator.core.grades import Verdict
 from orchestrator.evidence.bundle import export_bundle, records_in, result_of
+from orchestrator.evidence.documents import check_opening
 from orchestrator.evidence.findings import FINDINGS_MAX, VerifyReport
+from orchestrator.evidence.fold import Documents
 from orchestrator.evidence.verifier import verify_bundle
+from orchestrator.journal.chain import decode_record
 from protocols.envelope import seal
 from protocols.errors import JournalError
 from protocols.ids import format_utc, parse_utc
-from protocols.messages import Order, Release
+from protocols.messages import Challenge, Order, Recall, Release, Warrant
+from protocols.trust import FleetTrust
 from tests import kit
 from tests.orchestrator.evidence.tamper import verdicts
 from tests.orchestrator.recorder import Recorded, Recorder, Script, record_drill
@@ -99,62 +104,138 @@ class NoPreflight(Recorder):
 
 
 class Impostor(Recorder):
-    """Changes what it signs as the dispatcher."""
+    """Signs lies as the dispatcher, or writes other events than what happened."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, kind: type, lies: dict[str, object], *, again: bool = False) -> None:
         super().__init__(script)
-        self.lies: dict[str, object] = {}
+        self.kind, self.lies, self.again = kind, lies, again
 
-    def order(self, number: int) -> tuple[Order, str]:
-        said, _ = super().order(number)
+    def spoken(self, made):
+        said, _ = made
+        if not isinstance(said, self.kind):
+            return made
         changed = said.model_copy(update=self.lies)
         return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
 
-
-class Leaver(Recorder):
-    """Releases another use than the drill's."""
-
-    def release(self, number: int) -> tuple[Release, str]:
-        said, _ = super().release(number)
-        changed = said.model_copy(update={"use": 2})
-        return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
+    def decided(self, event: ev.Event) -> list[ev.Event]:
+        if not isinstance(event, self.kind):
+            return [event]
+        changed = event.model_copy(update=self.lies)
+        return [changed, changed] if self.again else [changed]
 
 
 @pytest.mark.parametrize(
-    ("recorder", "what"),
-    [
-        (ShortHold(Script()), "the hold lasted"),
-        (NoPreflight(Script()), "preflight lasted"),
-        (Leaver(Script()), "it is for use 2"),
-    ],
+    ("recorder", "what"), [(ShortHold(Script()), "the hold lasted"), (NoPreflight(Script()), "preflight lasted")]
 )
-def test_rules_of_time_and_use_hold_against_the_dispatcher(recorder: Recorder, what: str) -> None:
+def test_rules_of_time_hold_against_the_dispatcher(recorder: Recorder, what: str) -> None:
     """A dishonest orchestrator that breaks a rule while the drill runs is found out, with honest witnesses."""
     report = check(recorder.record())
     assert any(what in finding.what for finding in report.findings), report.findings
 
 
+OTHER_DRILL = "20261124t144358z-monthly-000000"
+ZEROS = "0" * 64
+LATE = format_utc(kit.NOW_NS - 60_000_000_000)
+LIES = [
+    (Order, {"status": "actual"}, "it is no exercise"),
+    (Order, {"use": 2}, "it is for use 2"),
+    (Order, {"step": 1}, "it orders step 1"),
+    (Order, {"warrant": ZEROS}, "it names another warrant"),
+    (Order, {"fleet": ZEROS}, "it is for another fleet"),
+    (Order, {"drill": OTHER_DRILL}, "it is for another drill"),
+    (Order, {"expires_at": format_utc(kit.NOW_NS + 200_000_000_000)}, "it lives"),
+    (Order, {"issued_at": LATE}, "from its record's time"),
+    (Release, {"fleet": ZEROS}, "it is for another fleet"),
+    (Release, {"use": 2}, "it is for use 2"),
+    (Release, {"warrant": ZEROS}, "it names another warrant"),
+    (Release, {"step": 1}, "it releases step 1"),
+    (Release, {"drill": OTHER_DRILL}, "it is for another drill"),
+    (Release, {"issued_at": LATE}, "from its record's time"),
+    (Challenge, {"fleet": ZEROS}, "it is for another fleet"),
+    (Challenge, {"nonce": "0" * 32}, "its nonce was used before"),
+    (Challenge, {"drill": OTHER_DRILL}, "it is for another drill"),
+    (Challenge, {"issued_at": LATE}, "from its record's time"),
+    (Challenge, {"journal_seq": 0}, "as the newest"),
+    (Challenge, {"journal_head": ZEROS}, "another journal head"),
+    (Recall, {"fleet": ZEROS}, "it is for another fleet"),
+    (Recall, {"drill": OTHER_DRILL}, "it is for another drill"),
+    (Recall, {"witness": "w2"}, "it asks another witness"),
+    (Recall, {"first": 4}, "it asks for nothing"),
+    (ev.RecallIssued, {"site": "gamma"}, "it asks another witness"),
+    (ev.ReadingReceived, {"arrival_ns": 0}, "it arrived before challenge"),
+    (ev.ReceiptReceived, {"arrival_ns": 0}, "it arrived before the order"),
+    (ev.StepEnded, {"ordered": False}, "it says otherwise whether the step was ordered"),
+    (ev.DrillClosed, {"passed": False}, "its outcome is not the evidence's"),
+    (ev.DrillClosed, {"aborted": True}, "its outcome is not the evidence's"),
+    (ev.DrillOpened, {"use": 11}, "it is use 11, the warrant allows 10"),
+    (ev.DrillOpened, {"warrant": ZEROS}, "it names another warrant"),
+    (ev.DrillOpened, {"drill": "20261124t144358z-weekly-32070a"}, "its drill id names another plan"),
+    (ev.DrillOpened, {"drill": OTHER_DRILL}, "it opens another drill"),
+    (ev.DrillOpened, {"audience": ("alpha", "beta", "beta")}, "its audience is not the one"),
+]
+
+
+@pytest.mark.parametrize(("kind", "lies", "what"), LIES)
+def test_a_dispatcher_who_lies_from_the_start_is_found_out(kind: type, lies: dict[str, object], what: str) -> None:
+    """An orchestrator can choose nothing: each field it signs or writes is held to warrant, journal and time."""
+    report = check(Impostor(Script(recall=True), kind, lies).record())
+    assert any(what in finding.what for finding in report.findings), report.findings[:3]
+
+
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    ("kind", "what"),
     [
-        ({"status": "actual"}, "it is no exercise"),
-        ({"use": 2}, "it is for use 2"),
-        ({"step": 1}, "it orders step 1"),
-        ({"warrant": "0" * 64}, "it names another warrant"),
-        ({"fleet": "0" * 64}, "it is for another fleet"),
-        ({"drill": "20261124t144358z-monthly-000000"}, "it is for another drill"),
-        ({"expires_at": format_utc(kit.NOW_NS + 200_000_000_000)}, "it lives"),
-        ({"issued_at": format_utc(kit.NOW_NS - 60_000_000_000)}, "from its record's time"),
+        (ev.OrderPublished, "the order's first publish ended before already"),
+        (ev.ReceiptReceived, "it stands in the journal twice"),
+        (ev.ReadingReceived, "it stands in the journal twice"),
+        (ev.ClosingReceived, "it stands in the journal twice"),
+        (ev.SiteJudged, "a verdict on it was given before"),
     ],
 )
-def test_every_field_of_an_order_is_held_to_the_warrant(changes: dict[str, object], what: str) -> None:
-    """An order can choose nothing, even when its dispatcher is dishonest from the start."""
-    recorder = Impostor(Script())
-    recorder.lies = changes
-    report = check(recorder.record())
-    first = report.findings[0]
-    assert what in first.what
-    assert "order.issued" in first.item
+def test_nothing_counts_twice(kind: type, what: str) -> None:
+    """What may come once is refused the second time, even in an unbroken chain."""
+    report = check(Impostor(Script(), kind, {}, again=True).record())
+    assert any(what in finding.what for finding in report.findings), report.findings[:3]
+
+
+class Hasty(Recorder):
+    """Judges without waiting for the last words."""
+
+    def wait(self, milliseconds: int) -> None:
+        super().wait(min(milliseconds, 100))
+
+
+def test_judging_before_the_last_words_is_found_out() -> None:
+    """Verdicts come when every witness has closed or has had its time."""
+    report = check(Hasty(Script(deaf=frozenset({("beta", "w1")}))).record())
+    assert any("judged before the witnesses had closed" in finding.what for finding in report.findings)
+
+
+def opening(drill: Recorded) -> tuple[ev.DrillOpened, FleetTrust, Warrant]:
+    """Return a drill's opening, and what it is checked against."""
+    events = [decode_record(line, where="").event for line in drill.records]
+    documents = Documents()
+    for event in events:
+        if isinstance(event, ev.DocumentHeld):
+            documents.take(event)
+    trust = documents.open_fleet(kit.NOW_NS)
+    warrant, _ = documents.open_warrant(trust)
+    return next(event for event in events if isinstance(event, ev.DrillOpened)), trust, warrant
+
+
+def test_an_opening_is_held_to_the_warrant() -> None:
+    """Nobody is left out, and neither dispatcher nor window can be chosen."""
+    event, trust, warrant = opening(record_drill())
+    check_opening(event, trust, warrant, kit.NOW_NS)
+    with pytest.raises(JournalError, match="it leaves out beta"):
+        check_opening(event.model_copy(update={"audience": ("alpha",)}), trust, warrant, kit.NOW_NS)
+    with pytest.raises(JournalError, match="the policy has no such dispatcher"):
+        check_opening(event.model_copy(update={"dispatcher": ZEROS}), trust, warrant, kit.NOW_NS)
+    narrow = warrant.model_copy(update={"dispatchers": (ZEROS,)})
+    with pytest.raises(JournalError, match="the warrant does not name its dispatcher"):
+        check_opening(event.model_copy(update={"warrant": narrow.digest()}), trust, narrow, kit.NOW_NS)
+    with pytest.raises(JournalError, match="outside the warrant's window"):
+        check_opening(event, trust, warrant, parse_utc(warrant.not_after))
 
 
 @pytest.mark.parametrize("pace", [0.7, 1.5])
