@@ -216,7 +216,7 @@ class Agenda:
         run, step = drill.step, drill.warrant.steps[drill.step.number]
         if run.ordered is None:
             return [EndStep(run.number, ordered=False)]
-        margin_s = 2 * drill.warrant.challenge_s
+        margin_s = step.dwell_s + 2 * drill.warrant.challenge_s  # a return just in time must still be proved
         missing = len(self.back()) < len(drill.audience)
         if not missing or _passed(now, run.released, step.restore_limit_s + margin_s):
             return [EndStep(run.number, ordered=True)]

@@ -4,7 +4,8 @@ Decisions that refine the design, each explained where it is made:
 
 - `orchestrator.core.trace`: every prefix of a quiet run must be quiet, and no interval of it may be
   proven active; activity is measured against an upper bound of the time.
-- `orchestrator.core.quorum`: agreement uses each witness's latest reading before the span.
+- `orchestrator.core.quorum`: agreement uses each witness's latest reading before the span; the
+  response time's upper bound is A of the reading that *ends* the first interval of the quiet run.
 - The window in which a halt is looked for ends with the release, and no later than `hold_s` after
   the order: an agent restores by itself `hold_s` after it accepted, so activity is an accusation
   (`broken`, `contradicted`) only before that.
@@ -297,7 +298,7 @@ class _Judgement:
             if elapsed_ns is not None and voice.may_agree:
                 lowest[voice.owner] = max(elapsed_ns, lowest.get(voice.owner, elapsed_ns))
         lower_ns = q.quorum_largest(lowest, self.inputs.step.quorum)
-        return lower_ns, None if self.run is None else self.run.start.minus(self.inputs.ordered)
+        return lower_ns, None if self.run is None else q.halted_by(self.voices, self.run).minus(self.inputs.ordered)
 
     def _held(self) -> bool:
         """Return whether a quorum of owners saw quiet without a break up to the end of the hold."""

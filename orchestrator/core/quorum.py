@@ -108,6 +108,25 @@ def saw_dwell(trace: Trace, since: Instant, until: Instant, dwell_ns: int) -> bo
     return bool(starts) and trace.before[starts[0]].plus(dwell_ns) <= until
 
 
+def halted_by(voices: Sequence[Voice], run: Run) -> Instant:
+    """Return by when the site had surely halted, as far as the agreeing witnesses of a run tell.
+
+    For each it is A of the first reading j of its run with I_j > A_i. A halt just after reading i
+    may hide in what eps allows and in the counter's own resolution, so A_i would be too early. Had
+    the site still worked at reading j, the whole of [A_i, I_j] would show more than eps allows:
+    steady state lies above eps, as the site record demands.
+    """
+    latest = run.start
+    for voice in voices:
+        start = run.starts.get(voice.name)
+        if start is None:
+            continue
+        trace = voice.trace
+        ends = next((j for j in range(start + 1, len(trace.after)) if trace.after[j] > trace.before[start]), start)
+        latest = max(latest, trace.before[ends])
+    return latest
+
+
 def activity_between(trace: Trace, start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
     """Return the first activity surely after `start`, beginning before `begin_by` and over by `until`."""
     place = bisect_left(trace.activities, start, key=lambda activity: activity.after)
