@@ -9,7 +9,7 @@ import typer
 
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, run_command
 from orchestrator.core.grades import explain
-from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, records_in, result_of
+from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, claimed_fleet, result_of
 from orchestrator.evidence.findings import VerifyReport
 from orchestrator.evidence.result import DrillResult
 from orchestrator.evidence.verifier import verify_bundle
@@ -17,7 +17,7 @@ from orchestrator.fleet.load import load_config, read_roots
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.report import figures as fig
 from orchestrator.report.formats import ReportFormat, render
-from protocols.errors import ConfigError, HaltdrillError
+from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, write_atomic
 
@@ -131,7 +131,8 @@ def report(
 ) -> None:
     """Write the report of a drill, from the fleet's journal or from a bundle.
 
-    A bundle is not verified by this: use `haltdrill verify` for that.
+    A bundle is recomputed, but believed to be of the fleet that it claims: whether it is, only
+    `haltdrill verify` says, with a root that you trust.
     """
     path = Path(drill)
     result = _from_bundle(path) if path.is_file() else _from_journal(drill, fleet)
@@ -143,13 +144,14 @@ def report(
 
 
 def _from_bundle(path: Path) -> DrillResult:
+    """Return a bundle's result, recomputed. Its own root is believed, so this shows only that it is whole."""
     raw = read_bytes(path, max_bytes=BUNDLE_MAX_BYTES)
-    try:
-        return result_of(records_in(raw))
-    except HaltdrillError as error:
+    found = verify_bundle(raw, fleet=claimed_fleet(raw))
+    if not found.verified or found.result is None:
         raise ConfigError(
-            f"it holds no report: {error}", where=str(path), remedy="see what is wrong with: haltdrill verify"
-        ) from error
+            f"it is no whole bundle: {found.findings[0]}", where=str(path), remedy="see all with: haltdrill verify"
+        )
+    return found.result
 
 
 def _from_journal(drill: str, fleet: Path | None) -> DrillResult:

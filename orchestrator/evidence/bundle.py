@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from orchestrator.evidence.fold import fold_journal
 from orchestrator.evidence.result import DrillResult, build_result
@@ -33,6 +33,7 @@ from protocols.messages.base import Message, Part
 
 BUNDLE_NAME = "bundle.jsonl"
 BUNDLE_MAX_BYTES = 1024**3
+HEADER_MAX_BYTES = 1024
 LINES_MIN = 4
 """A header, a record, a result and a seal."""
 
@@ -116,16 +117,21 @@ def result_of(records: Iterable[bytes]) -> DrillResult:
     return build_result(folded.drill, folded.background, folded.drill.results)
 
 
-def records_in(bundle: bytes) -> list[bytes]:
-    """Return the journal's lines in a bundle, without checking anything else of it.
+def read_header(line: bytes) -> Header | None:
+    """Read a bundle's first line; None if it is no header that this program knows."""
+    if len(line) > HEADER_MAX_BYTES:
+        return None
+    try:
+        header = Header.model_validate_json(line)
+    except ValidationError:
+        return None
+    return header if header.encode() == line else None
 
-    Raises:
-        JournalError: It is cut short.
-    """
-    lines = bundle.splitlines()
-    if len(lines) < LINES_MIN:
-        raise JournalError("it is no whole bundle", remedy="get the file again from where it was written")
-    return lines[1:-2]
+
+def claimed_fleet(bundle: bytes) -> str:
+    """Return the fleet that a bundle says it is of: believed by nobody; empty if it says none."""
+    header = read_header(bundle[: HEADER_MAX_BYTES + 1].split(b"\n", 1)[0])
+    return header.fleet if header is not None else ""
 
 
 def export_bundle(store: JournalStore, drill: str, signer: Signer, path: Path) -> Exported:

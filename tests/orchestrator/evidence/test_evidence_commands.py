@@ -95,5 +95,10 @@ def test_a_report_comes_from_a_bundle(passed: Recorded, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     assert run("report", bundle, "--out", out).exit_code == 0
     assert out.read_text().startswith("<!doctype html>")
+    bundle.write_bytes(passed.bundle.replace(b'"verdict":"verified"', b'"verdict":"late"', 1))
+    forged = run("report", bundle)
+    assert forged.exit_code == 2
+    assert "it is no whole bundle" in forged.output
+    bundle.write_bytes(passed.bundle)
     printed = run("report", bundle, "--format", "json")
     assert json.loads(printed.output)["passed"] is True

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core import events as ev
 from orchestrator.core.grades import Verdict
-from orchestrator.evidence.bundle import export_bundle, records_in, result_of
+from orchestrator.evidence.bundle import claimed_fleet, export_bundle, result_of
 from orchestrator.evidence.documents import check_opening
 from orchestrator.evidence.findings import FINDINGS_MAX, VerifyReport
 from orchestrator.evidence.fold import Documents
@@ -322,4 +322,6 @@ def test_an_open_drill_is_not_exported(tmp_path) -> None:
     exported = export_bundle(drill.store, drill.drill, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0])), path)
     assert exported.result == drill.result
     assert path.read_bytes() == drill.bundle
-    assert records_in(path.read_bytes()) == lines
+    assert path.read_bytes().splitlines()[1:-2] == lines
+    assert claimed_fleet(drill.bundle) == drill.fleet.fleet
+    assert claimed_fleet(b"x" * 5000) == ""
