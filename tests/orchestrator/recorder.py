@@ -198,7 +198,7 @@ class Recorder:
             name=f"halt-{number}",
             params=PauseParams(),
             hold_s=self.script.hold_s,
-            response_limit_s=0.3,
+            response_limit_s=0.4,
             dwell_s=0.5,
             restore_limit_s=0.5,
             quorum=min(2, self.script.witnesses),

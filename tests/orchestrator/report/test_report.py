@@ -143,7 +143,7 @@ def test_the_curve_marks_sites_that_were_never_seen_halted(mixed: Recorded) -> N
     assert drawing.tag == "svg"
     assert "2 not seen halted" in svg
     assert "3 witnessed halted" in svg
-    assert "limit 0.3 s" in svg
+    assert "limit 0.4 s" in svg
 
 
 def test_the_curve_draws_even_when_nobody_halted() -> None:
