@@ -1,4 +1,4 @@
-"""Commands on drills: `run`, `abort`, `drills`."""
+"""Commands on drills: `run`, `abort`, `drills`, `export`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command("run", epilog="Example: haltdrill run plans/pause.yaml")(run)
     app.command("abort", epilog="Example: haltdrill abort --fleet my-fleet --reason 'smoke in hall 2'")(abort)
     app.command("drills")(drills)
+    app.command("export", epilog="Example: haltdrill export 20261124t140501z-pause-all-3fa9c1")(export)
 
 
 @run_command
@@ -208,3 +209,30 @@ def drills(*, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
     if not known:
         typer.echo("No drill has been run yet.")
     return ExitCode.PASSED
+
+
+@run_command
+def export(
+    drill: Annotated[str, typer.Argument(help="The drill, as `haltdrill drills` lists it.", show_default=False)],
+    *,
+    fleet: FleetOption = None,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Write a drill's report and evidence bundle again, from the journal.
+
+    For when they were lost, or the disk was full when the drill ended.
+    """
+    loaded = load_fleet(fleet_folder(fleet), SystemClock().wall_ns())
+    signer = read_private_key(Path(loaded.config.dispatcher_key))
+    store = SqliteJournal(Path(loaded.config.journal))
+    try:
+        chosen = _choose(store.drills(), drill)
+        if not chosen.closed:
+            raise ConfigError("it has not come to its end, so there is no evidence of it", where=f"drill {drill}")
+        finished = write_files(store, chosen.drill, signer, Path(loaded.config.drills))
+    finally:
+        store.close()
+    if as_json:
+        print_json(finished.result.model_dump(mode="json"))
+    tell(finished, Console(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root)
+    return finished.exit_code

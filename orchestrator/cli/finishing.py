@@ -16,6 +16,7 @@ from orchestrator.evidence.bundle import export_bundle
 from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
 from orchestrator.journal.base import JournalStore
 from orchestrator.report.files import write_reports
+from protocols.errors import ConfigError, WorldError
 from protocols.keys import Signer
 
 _STYLES = {
@@ -57,12 +58,20 @@ def write_files(store: JournalStore, drill: str, signer: Signer, drills: Path) -
 
     Raises:
         JournalError: The journal cannot be read.
-        ConfigError: A file cannot be written.
+        WorldError: A file cannot be written.
     """
     folder = drills / drill
-    folder.mkdir(parents=True, exist_ok=True)
-    exported = export_bundle(store, drill, signer, folder / "bundle.jsonl")
-    report = write_reports(store, drill, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        exported = export_bundle(store, drill, signer, folder / "bundle.jsonl")
+        report = write_reports(store, drill, folder)
+    except (OSError, ConfigError) as error:
+        what = f"{error.strerror}" if isinstance(error, OSError) else error.what
+        raise WorldError(
+            f"the drill is over and whole in the journal, but its files were not written: {what}",
+            where=str(folder),
+            remedy=f"make room, then: haltdrill export {drill}",
+        ) from error
     return Finished(exported.result, folder, exported.path, report)
 
 
