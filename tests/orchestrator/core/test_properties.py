@@ -148,7 +148,9 @@ def test_background_work_under_eps_stays_within_the_stated_slack(world: World) -
 def test_with_background_the_halt_is_inside_the_interval(halt_ms: int, data: st.DataObject) -> None:
     """With eps over 0 and work that never quite stops, the interval still holds the true halt, without a slack."""
     load = Load(((0, halt_ms), (6_200, 10_000)), background_per_ms=8)
-    world = data.draw(worlds(eps_per_s=20_000, load=load))
+    # The larger eps is nearly half of full work, so that much work hides in what it allows.
+    world = data.draw(worlds(eps_per_s=data.draw(st.sampled_from([20_000, 450_000])), load=load))
+    world = replace(world, band=(500_000, 1_300_000))
     result = judge_step(world.inputs())
     if result.response_upper_ns is None or not result.halted:
         return
