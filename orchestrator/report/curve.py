@@ -63,7 +63,7 @@ class _Plot:
         """Draw the grid with its numbers."""
         right, floor = WIDTH - RIGHT, self.y(0)
         parts = []
-        every = max(1, -(-self._sites // _GRID_LINES_MAX))
+        every = max(1, round(_nice(self._sites / _GRID_LINES_MAX)))
         for number in range(0, self._sites + 1, every):
             y = self.y(number)
             parts.append(f'<line class="grid" x1="{LEFT}" y1="{y}" x2="{right}" y2="{y}"/>')

@@ -325,3 +325,39 @@ def test_an_open_drill_is_not_exported(tmp_path) -> None:
     assert path.read_bytes().splitlines()[1:-2] == lines
     assert claimed_fleet(drill.bundle) == drill.fleet.fleet
     assert claimed_fleet(b"x" * 5000) == ""
+
+
+class Skipper(Recorder):
+    """Leaves out a number between two challenges, as if one had never been issued."""
+
+    def spoken(self, made):
+        said, text = made
+        if not isinstance(said, Challenge):
+            return said, text
+        changed = said.model_copy(update={"seq": said.seq + 1})
+        return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
+
+    def decided(self, event: ev.Event) -> list[ev.Event]:
+        if isinstance(event, ev.ChallengeIssued):
+            return [event.model_copy(update={"seq": event.seq + 1})]
+        return [event]
+
+
+def test_no_challenge_can_be_left_out() -> None:
+    """Challenges are numbered without a gap, so none is kept back from the journal."""
+    report = check(Skipper(Script()).record())
+    assert report.findings[0].what == "expected challenge 1, found 2"
+
+
+class Doodler(Recorder):
+    """Writes its own envelopes in a form of its own."""
+
+    def spoken(self, made):
+        said, text = made
+        return said, json.dumps(json.loads(text))
+
+
+def test_the_dispatchers_envelopes_have_one_form() -> None:
+    """Bytes that say the same in another way would let two bundles differ and both be true."""
+    report = check(Doodler(Script()).record())
+    assert "in the one form of an envelope" in report.findings[0].what
