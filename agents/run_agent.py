@@ -11,6 +11,7 @@ from pathlib import Path
 from agents.agent import Agent, AgentParts
 from agents.drivers.base import Driver
 from agents.drivers.process import ProcessDriver
+from agents.held import take_documents
 from agents.ledger import Identity, Ledger
 from agents.lying import LyingDriver
 from agents.startup import (
@@ -26,11 +27,13 @@ from agents.store import FileDisk
 from protocols.clock import Clock
 from protocols.config import AgentConfig
 from protocols.controls import Control
-from protocols.errors import ConfigError, DriverError, StoreError
+from protocols.errors import ConfigError, DriverError, HaltdrillError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_toml
 from protocols.host.logs import FilteringBoundLogger, get_logger
+from protocols.keys import Signer
 from protocols.topics import Topics
+from protocols.trust import SiteTrust
 
 AGENT_STORE = "agent.jsonl"
 
@@ -52,15 +55,23 @@ def run_agent(argv: Sequence[str]) -> int:
     log = get_logger(site=config.site)
     clock = SystemClock()
     base = options.config.resolve().parent
-    trust = open_trust(config, base, clock)
-    signer = open_signer(base / config.key, trust.record.agent_keys, f"agent of site {config.site}")
     driver = _driver(config, base, log)
-    _check_controls(driver, trust.record.controls)
     if options.check:
+        _authority(config, base, clock, driver)
         return say_checked(f"agent of site {config.site}")
     if config.lie:
         log.warning("agent.lying", detail="lie = true: this agent reports halts that it never makes")
-    ledger = _open_ledger(base / config.state, Identity(trust.fleet, config.site, signer), driver, clock, log)
+    disk = FileDisk(base / config.state / AGENT_STORE)  # it is locked: nobody else acts for this site now
+    try:
+        trust, signer = _authority(config, base, clock, driver)
+        take_documents(base / config.state, trust)
+        identity = Identity(trust.fleet, config.site, signer)
+        ledger = Ledger.open(disk, identity, new_id=secrets.token_hex(16), now_ns=clock.wall_ns())
+    except HaltdrillError:
+        # Without authority or memory an agent may obey nothing; but it must not leave its site halted either.
+        _restore_anyway(driver, log)
+        disk.close()
+        raise
     try:
         parts = AgentParts(
             trust=trust,
@@ -100,22 +111,20 @@ def _check_controls(driver: Driver, listed: Sequence[Control]) -> None:
         )
 
 
-def _open_ledger(state: Path, identity: Identity, driver: Driver, clock: Clock, log: FilteringBoundLogger) -> Ledger:
-    disk = FileDisk(state / AGENT_STORE)
-    try:
-        return Ledger.open(disk, identity, new_id=secrets.token_hex(16), now_ns=clock.wall_ns())
-    except StoreError:
-        # Without its memory an agent may obey nothing; but it must not leave its site halted either.
-        _restore_without_memory(driver, log)
-        disk.close()
-        raise
+def _authority(config: AgentConfig, base: Path, clock: Clock, driver: Driver) -> tuple[SiteTrust, Signer]:
+    """Open the documents and the key, and check that they fit each other and the driver."""
+    trust = open_trust(config, base, clock)
+    signer = open_signer(base / config.key, trust.record.agent_keys, f"agent of site {config.site}")
+    _check_controls(driver, trust.record.controls)
+    return trust, signer
 
 
-def _restore_without_memory(driver: Driver, log: FilteringBoundLogger) -> None:
+def _restore_anyway(driver: Driver, log: FilteringBoundLogger) -> None:
+    """Restore a site that carries our mark, when the agent cannot go on."""
     try:
         driver.start()
         if driver.observe().ours:
-            log.error("agent.restored", detail=driver.restore(), reason="store_damaged")
+            log.error("agent.restored", detail=driver.restore(), reason="cannot_start")
     except DriverError as error:
         log.error("agent.restore.failed", detail=str(error))  # noqa: TRY400 - one line, no traceback
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 
 from agents.chain import Chain
+from agents.held import take_documents
 from agents.probes.process import ProcessProbe
 from agents.startup import (
     connector,
@@ -54,6 +55,7 @@ def run_witness(argv: Sequence[str]) -> int:
     probe = ProcessProbe(config.probe, cpu_signal=config.cpu_signal, processes_signal=config.processes_signal)
     if options.check:
         return say_checked(f"witness {config.name} of site {config.site}")
+    take_documents(base / config.state, trust)
     chain = Chain.open(FileDisk(base / config.state / WITNESS_STORE), new_id=secrets.token_hex(16))
     try:
         parts = WitnessParts(
