@@ -177,3 +177,39 @@ async def test_a_damaged_store_is_named_and_the_site_is_not_left_halted(
         assert again.returncode == 3
         assert "agent.jsonl, line" in errors.decode()
         assert workload.computes()
+
+
+async def test_without_its_documents_it_does_not_leave_the_site_halted(
+    tmp_path: Path, workload: Workload, mosquitto: RealBroker
+) -> None:
+    """An agent whose documents are no longer to be trusted obeys nothing, but undoes what it finds halted."""
+    async with running(tmp_path, workload, mosquitto) as (site, dispatcher):
+        agent = await site.agent()
+        await dispatcher.present("agent")
+        await until(workload.computes)
+        await dispatcher.order(hold_s=600.0)
+        await until(lambda: Outcome.HALTED in dispatcher.outcomes)
+        agent.send_signal(signal.SIGKILL)
+        await agent.wait()
+        (site.folder / "policy.json").write_bytes((site.folder / "record.json").read_bytes())
+        again = await site.agent()
+        _, errors = await asyncio.wait_for(again.communicate(), 20)
+        assert again.returncode == 2
+        assert "documents in" in errors.decode()
+        assert workload.computes()
+
+
+async def test_a_second_agent_of_a_site_touches_nothing(
+    tmp_path: Path, workload: Workload, mosquitto: RealBroker
+) -> None:
+    """Started twice by mistake, the second agent says so and leaves the first one's hold alone."""
+    async with running(tmp_path, workload, mosquitto) as (site, dispatcher):
+        await site.agent()
+        await dispatcher.present("agent")
+        await until(workload.computes)
+        await dispatcher.order(hold_s=600.0)
+        await until(lambda: Outcome.HALTED in dispatcher.outcomes)
+        second = await site.agent()
+        await asyncio.wait_for(second.communicate(), 20)
+        assert second.returncode == 3
+        assert workload.stands_still()
