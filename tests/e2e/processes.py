@@ -137,8 +137,11 @@ class Processes:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # The second one finds what took itself off the leash: a demo's own children are on a leash of theirs.
         self._leash.__exit__(exc_type, exc, traceback)
+        self.end()
+
+    def end(self) -> None:
+        """Kill everything that was started; a demo's own children, too, which are on a leash of theirs."""
         for pid in self.pids():
             _kill(pid)
         for running in self._started:
