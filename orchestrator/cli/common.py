@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from enum import IntEnum
@@ -100,6 +101,16 @@ def print_error(error: HaltdrillError) -> None:
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON object."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def program_name() -> str:
+    """Return how this command can be typed here: by its name, or by its path if it isn't on the path."""
+    started = Path(sys.argv[0])
+    if shutil.which("haltdrill") or started.name != "haltdrill":
+        return "haltdrill"
+    here = Path.cwd()
+    absolute = started.absolute()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
 
 
 def fleet_folder(given: Path | None, *near: Path) -> Path:

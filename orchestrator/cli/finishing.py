@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.common import ExitCode
+from orchestrator.cli.common import ExitCode, program_name
 from orchestrator.cli.live_view import interval
 from orchestrator.core.grades import Verdict, explain
 from orchestrator.evidence.bundle import export_bundle
@@ -138,4 +138,4 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
     console.print(f"Report    {finished.report}", soft_wrap=True, highlight=False)
     console.print(f"Evidence  {finished.bundle}", soft_wrap=True, highlight=False)
     console.print("Check it yourself, trusting only the root keys:")
-    console.print(f"  haltdrill verify {finished.bundle} --root {root}", soft_wrap=True, highlight=False)
+    console.print(f"  {program_name()} verify {finished.bundle} --root {root}", soft_wrap=True, highlight=False)
