@@ -361,3 +361,43 @@ def test_the_dispatchers_envelopes_have_one_form() -> None:
     """Bytes that say the same in another way would let two bundles differ and both be true."""
     report = check(Doodler(Script()).record())
     assert "in the one form of an envelope" in report.findings[0].what
+
+
+class Finisher(Recorder):
+    """Calls its challenges final from the start."""
+
+    def spoken(self, made):
+        said, text = made
+        if not isinstance(said, Challenge):
+            return said, text
+        changed = said.model_copy(update={"final": True})
+        return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
+
+    def decided(self, event: ev.Event) -> list[ev.Event]:
+        return [event.model_copy(update={"final": True}) if isinstance(event, ev.ChallengeIssued) else event]
+
+
+def test_only_closing_challenges_are_final() -> None:
+    """Witnesses cannot be made to close early, before the drill is over."""
+    report = check(Finisher(Script()).record())
+    assert report.findings[0].what == "only the challenges of the closing are final"
+
+
+class Stranger(Recorder):
+    """Asks a witness that no site of the audience has."""
+
+    def spoken(self, made):
+        said, text = made
+        if not isinstance(said, Recall):
+            return said, text
+        changed = said.model_copy(update={"witness": "w9"})
+        return changed, seal(changed, kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))).decode()
+
+    def decided(self, event: ev.Event) -> list[ev.Event]:
+        return [event.model_copy(update={"witness": "w9"}) if isinstance(event, ev.RecallIssued) else event]
+
+
+def test_a_recall_asks_a_witness_of_the_audience() -> None:
+    """Whom a recall names is checked like everything else."""
+    report = check(Stranger(Script(recall=True)).record())
+    assert report.findings[0].what == "the audience has no such witness"
