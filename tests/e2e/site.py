@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,7 @@ from typing import Any, Self
 from orchestrator.fleet.toml_text import toml_text
 from protocols.config import AgentConfig, BrokerConfig, ProcessDriverConfig
 from protocols.envelope import open_envelope, parse_envelope, split_frame
+from protocols.errors import TransportError
 from protocols.host.clock import SystemClock
 from protocols.ids import digest_of
 from protocols.keys import PublicKey
@@ -72,7 +75,8 @@ class Site:
         key = self.folder / "agent.key"
         key.touch(0o600)
         key.write_bytes(kit.private_pem_of(kit.agent_label(self.name)))
-        checkpoint = str(self.folder / "checkpoint")
+        self.work.mkdir()
+        checkpoint = str(self.work / "checkpoint")
         config = AgentConfig(
             site=self.name,
             broker=self.broker,
@@ -94,6 +98,11 @@ class Site:
     def config(self) -> Path:
         """The agent's configuration."""
         return self.folder / "agent.toml"
+
+    @property
+    def work(self) -> Path:
+        """Where the workload saves its own; not on the agent's disk, which a test may fill."""
+        return self.folder.with_name(f"{self.folder.name}-work")
 
     @property
     def log(self) -> Path:
@@ -127,7 +136,7 @@ class Site:
     @property
     def workload(self) -> int | None:
         """The workload's process id."""
-        return self.processes.worker(self.folder)
+        return self.processes.worker(self.work)
 
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """Return the log's lines of one event with these fields."""
@@ -237,6 +246,17 @@ class ControlRoom:
         """Wait for the agent's receipt with that outcome."""
         await eventually(lambda: bool(self.answers(order, outcome)), f"{outcome} of {order[:12]}", limit_s)
         return self.answers(order, outcome)[-1]
+
+    async def answer_asked_again(self, order: Order, outcome: Outcome) -> Receipt:
+        """Wait for a receipt that may have been lost with the broker: a release sent twice brings it again."""
+        release = self.now().dispatch(self.site.fleet.release(order))
+        deadline_s = time.monotonic() + LIMIT_S
+        while not (found := self.answers(order.digest(), outcome)):
+            assert time.monotonic() < deadline_s, f"not {outcome} of {order.digest()[:12]}"
+            with contextlib.suppress(TransportError):
+                await self.say(self._topics.stops, release)
+            await asyncio.sleep(0.2)
+        return found[-1]
 
     async def start_agent(self) -> None:
         """Start the agent, and wait until it is there and has subscribed."""
