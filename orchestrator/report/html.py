@@ -6,6 +6,7 @@ who authorised it, and a table. Everything that comes from plans and records is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from orchestrator.core.grades import Verdict, explain
@@ -15,6 +16,7 @@ from orchestrator.report import figures as fig
 from orchestrator.report.curve import curve
 from orchestrator.report.style import STYLE
 
+_NAMED_MAX = 12
 _LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED, Verdict.REFUSED}
 
 
@@ -121,10 +123,12 @@ def _step(step: StepResult, *, many: bool) -> list[str]:
         *(_row(site, step) for site in step.sites),
         "</tbody></table></div>",
     ]
-    failed = fig.failures(step)
-    if failed:
+    reasons: dict[str, list[str]] = {}
+    for site, result in fig.failures(step):
+        reasons.setdefault(explain(result), []).append(site)
+    if reasons:
         parts.append('<ul class="why">')
-        parts += [f"<li><strong>{text(site)}</strong> {text(explain(result))}</li>" for site, result in failed]
+        parts += [f"<li><strong>{text(_sites(sites))}</strong> {text(why)}</li>" for why, sites in reasons.items()]
         parts.append("</ul>")
     if step.ordered:
         parts += [
@@ -195,15 +199,20 @@ def _tolerances(result: DrillResult) -> list[str]:
             groups.setdefault(key, set()).add(site.site)
     said = []
     for (owners, liars, absent), sites in sorted(groups.items()):
-        where = "Every site" if len(sites) == result.totals.sites else ", ".join(sorted(sites)[:6])
-        if len(sites) > 6 and len(sites) != result.totals.sites:  # noqa: PLR2004 - names that fit a line
-            where += f" and {len(sites) - 6} more"
+        where = "Every site" if len(sites) == result.totals.sites else _sites(sorted(sites))
         said.append(
             f"{where}: {fig.count(owners, 'independent witness owner')}. {_some(liars)} of them may lie that it is "
             f"quiet without a working site being verified; {_some(absent).lower()} may stay silent without a halted "
             "one going unproven. A single one that reports activity is always heard."
         )
     return said
+
+
+def _sites(names: Sequence[str]) -> str:
+    """Name sites, as many as fit a line or two."""
+    if len(names) <= _NAMED_MAX:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED_MAX - 2])} and {len(names) - _NAMED_MAX + 2} more"
 
 
 def _some(number: int) -> str:
