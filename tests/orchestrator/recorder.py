@@ -11,9 +11,10 @@ fold, chain and judgement, and returns the journal and the bundle::
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
@@ -157,7 +158,12 @@ class Recorder:
     Attributes:
         preflight_s: How long it watches for steady state.
         held_s: How long it really holds, if not as long as the warrant says.
+        warrant_changes: Fields of the warrant that are otherwise.
+        abort_changes: Fields of the abort that are otherwise.
     """
+
+    warrant_changes: Mapping[str, Any] = MappingProxyType({})
+    abort_changes: Mapping[str, Any] = MappingProxyType({})
 
     preflight_s = 0.5
     held_s = 0.0
@@ -247,7 +253,10 @@ class Recorder:
     def _open(self) -> None:
         fleet, script = self.fleet, self.script
         warrant = fleet.warrant(
-            *(self.step(number) for number in range(script.steps)), challenge_s=script.challenge_s, title=script.title
+            *(self.step(number) for number in range(script.steps)),
+            challenge_s=script.challenge_s,
+            title=script.title,
+            **self.warrant_changes,
         )
         documents = FleetDocuments(
             fleet.trust(), (fleet.raw_root,), fleet.raw_policy, fleet.raw_index, dict(fleet.raw_records)
@@ -313,9 +322,11 @@ class Recorder:
 
     def _release(self, number: int, order: Order) -> None:
         if self.script.abort_at_s is not None:
-            abort = self.fleet.abort(order, issued_at=format_utc(self.wall_ns), reason="somebody coughed")
+            abort = self.fleet.abort(
+                order, issued_at=format_utc(self.wall_ns), **({"reason": "somebody coughed"} | dict(self.abort_changes))
+            )
             text = seal(abort, kit.key_of(kit.approver_label("safety"))).decode()
-            self.decide(ev.Aborted(reason=abort.reason, envelope=text), abort)
+            self.decide(ev.Aborted(reason="somebody coughed", envelope=text), abort)
         else:
             release, text = self.spoken(self.issuer.release(number, wall_ns=self.wall_ns))
             self.decide(ev.ReleaseIssued(step=number, envelope=text), release)

@@ -401,3 +401,28 @@ def test_a_recall_asks_a_witness_of_the_audience() -> None:
     """Whom a recall names is checked like everything else."""
     report = check(Stranger(Script(recall=True)).record())
     assert report.findings[0].what == "the audience has no such witness"
+
+
+def test_an_order_is_issued_inside_the_window() -> None:
+    """A drill that was opened just in time cannot order after the window has closed."""
+    recorder = Recorder(Script())
+    recorder.warrant_changes = {"not_after": format_utc(kit.NOW_NS + 300_000_000)}
+    report = check(recorder.record())
+    assert report.findings[0].what == "it was issued outside the warrant's window"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"fleet": ZEROS}, "it is for another fleet"),
+        ({"warrant": ZEROS}, "it names another warrant"),
+        ({"use": 2}, "it is for use 2"),
+        ({"reason": "nobody coughed"}, "its reason is another"),
+    ],
+)
+def test_an_abort_is_of_this_use_of_this_warrant(changes: dict[str, object], what: str) -> None:
+    """Nobody's old abort explains away a drill that went wrong."""
+    recorder = Recorder(Script(abort_at_s=0.5))
+    recorder.abort_changes = changes
+    report = check(recorder.record())
+    assert what in report.findings[0].what
