@@ -72,8 +72,12 @@ async def run(*, rounds: int = 5) -> Table:
     floor = _middle(found["floor"])
     for role in ("agent", "witness"):
         for name, value, least, unit in zip(
-            ("resident memory", "proportional set size", "start-up"), _middle(found[role]), floor, ("MB", "MB", "s")
-        , strict=True):
+            ("resident memory", "proportional set size", "start-up"),
+            _middle(found[role]),
+            floor,
+            ("MB", "MB", "s"),
+            strict=True,
+        ):
             table.add(f"{role}: {name}", value, unit, least)
     table.add("processors of this machine", os.cpu_count() or 1, "")
     return table

@@ -12,7 +12,7 @@ import time
 import aiomqtt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.benchmarks.drill_parts import Scale, read_frames, signed_parts
+from tests.benchmarks.drill_parts import Scale, all_signed_parts, read_frames
 from tests.benchmarks.measure import say, wait_for_word
 
 
@@ -24,7 +24,7 @@ async def main(scale: Scale) -> None:
     keys = {key.key_id: Ed25519PublicKey.from_public_bytes(bytes.fromhex(key.public)) for key in listed}
     checks = []
     for _topic, payload in read_frames(scale.frames):
-        key_id, signature, pae = signed_parts(payload)
+        key_id, signature, pae, _ = all_signed_parts(payload)[0]
         checks.append((keys[key_id], signature, pae))
     async with aiomqtt.Client("127.0.0.1", scale.port, identifier="floor") as client:
         for topic_filter in fleet.topics.orchestrator_filters():

@@ -93,10 +93,9 @@ def read_frames(path: Path) -> Iterator[tuple[str, bytes]]:
         at += payload_bytes
 
 
-def signed_parts(payload: bytes) -> tuple[str, bytes, bytes]:
-    """Return the key id, the signature and the signed bytes of an envelope, by code of its own."""
-    fields = json.loads(payload)
+def all_signed_parts(envelope: bytes) -> list[tuple[str, bytes, bytes, bytes]]:
+    """Return key id, signature, signed bytes and payload for each signature of an envelope, by code of its own."""
+    fields = json.loads(envelope)
     kind, body = fields["payloadType"].encode(), base64.b64decode(fields["payload"])
     pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
-    signature = fields["signatures"][0]
-    return signature["keyid"], base64.b64decode(signature["sig"]), pae
+    return [(one["keyid"], base64.b64decode(one["sig"]), pae, body) for one in fields["signatures"]]

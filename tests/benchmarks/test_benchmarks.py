@@ -1,0 +1,58 @@
+"""Each benchmark runs at a tiny size, so that none can rot. How fast anything is, no test says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks import agent, drill, latency, verify
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.measure import Table, quantile
+from tests.components import require
+from tests.orchestrator.recorder import Script
+
+
+def value(table: Table, name: str) -> float:
+    """Return one figure of a table."""
+    (row,) = (row for row in table.rows if row.name == name)
+    return row.value
+
+
+async def test_drill() -> None:
+    """The drill benchmark's sites are all verified, and everything that they send is heard."""
+    mosquitto = require("mosquitto", package="mosquitto")
+    small = {"sites": 3, "challenge_s": 0.2, "dwell_s": 0.6, "response_limit_s": 1.0, "hold_s": 2.0}
+    table = await drill.run(mosquitto, rounds=1, **small)
+    assert value(table, "sites not verified") == 0
+    assert value(table, "messages received") == value(table, "messages sent by the sites") > 30
+    assert all(row.ratio is None or row.ratio > 0 for row in table.rows)
+
+
+async def test_latency() -> None:
+    """The latency benchmark's agent accepts every order, over both brokers."""
+    table = await latency.run(require("mosquitto", package="mosquitto"), count=2)
+    assert all(row.value > 0 for row in table.rows)
+
+
+async def test_agent() -> None:
+    """The agent benchmark finds both programs there, and larger than what they import."""
+    table = await agent.run(rounds=1)
+    assert value(table, "agent: resident memory") > 10
+    assert all(row.ratio is None or row.ratio > 0.9 for row in table.rows)
+
+
+async def test_verify() -> None:
+    """The verify benchmark's bundle holds, in the process and by the command."""
+    table = await verify.run(rounds=1, sizes={"small": Script()})
+    assert value(table, "small: signatures") > 50
+
+
+def test_wrong_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """A benchmark that does not exist is refused, not passed over."""
+    with pytest.raises(SystemExit):
+        main(["drills"])
+    assert "no benchmark 'drills'" in capsys.readouterr().err
+
+
+def test_quantile() -> None:
+    """Quantiles are values that were measured."""
+    assert (quantile([3, 1, 2], 0.5), quantile([3, 1, 2], 0.95), quantile([7], 0.5)) == (2, 3, 7)
