@@ -63,8 +63,11 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+_READER = json.JSONDecoder(object_pairs_hook=_no_doubles)
+
+
 def _exactly(fields: object, names: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(fields, dict) or set(fields) != set(names):
+    if not isinstance(fields, dict) or fields.keys() != set(names):
         raise EnvelopeError(f"its fields must be exactly {', '.join(names)}")
     return fields
 
@@ -99,7 +102,7 @@ def parse_envelope(raw: bytes, *, max_bytes: int = ENVELOPE_MAX_BYTES) -> Envelo
     if len(raw) > max_bytes:
         raise EnvelopeError(f"{len(raw)} bytes are over the limit of {max_bytes}")
     try:
-        document = json.loads(raw, object_pairs_hook=_no_doubles)
+        document = _READER.decode(raw.decode())
     except (ValueError, RecursionError):
         raise EnvelopeError("not JSON") from None
     fields = _exactly(document, ("payload", "payloadType", "signatures"))

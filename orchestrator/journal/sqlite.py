@@ -20,7 +20,7 @@ CREATE TABLE drills (
 CREATE TABLE records (
     drill TEXT NOT NULL REFERENCES drills (drill), seq INTEGER NOT NULL, line BLOB NOT NULL,
     PRIMARY KEY (drill, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE parties (
     site TEXT NOT NULL, who TEXT NOT NULL, store TEXT NOT NULL, last_seq INTEGER NOT NULL,
     PRIMARY KEY (site, who)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,8 +29,7 @@ class Message(Part):
     @classmethod
     def payload_type(cls) -> str:
         """Return the DSSE payload type, which carries the kind and its version."""
-        version = cls.model_fields["version"].default
-        return f"application/vnd.haltdrill.{cls.KIND}.v{version}+json"
+        return _payload_type(cls)
 
     def encode(self) -> bytes:
         """Return the payload's bytes: compact JSON, fields in the order of the model."""
@@ -53,6 +53,12 @@ class Message(Part):
         if message.encode() != payload:
             raise MessageError("not in the one encoding of its meaning", where=f"{cls.KIND} payload")
         return message
+
+
+@cache
+def _payload_type(kind: type[Message]) -> str:
+    version = kind.model_fields["version"].default
+    return f"application/vnd.haltdrill.{kind.KIND}.v{version}+json"
 
 
 def _first_problem(error: ValidationError) -> str:
