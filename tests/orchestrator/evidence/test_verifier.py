@@ -7,13 +7,16 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from orchestrator.core import events as ev
 from orchestrator.core.grades import Verdict
-from orchestrator.evidence.bundle import claimed_fleet, export_bundle, result_of
+from orchestrator.evidence.bundle import claimed_fleet, encode_bundle, export_bundle, result_of
 from orchestrator.evidence.documents import check_opening
 from orchestrator.evidence.findings import FINDINGS_MAX, VerifyReport
 from orchestrator.evidence.fold import Documents
+from orchestrator.evidence.memo import Memo
+from orchestrator.evidence.result import DrillResult
 from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import decode_record
 from protocols.envelope import seal
@@ -22,7 +25,7 @@ from protocols.ids import format_utc, parse_utc
 from protocols.messages import Challenge, Order, Recall, Release, Warrant
 from protocols.trust import FleetTrust
 from tests import kit
-from tests.orchestrator.evidence.tamper import verdicts
+from tests.orchestrator.evidence.tamper import changes, dump, verdicts
 from tests.orchestrator.recorder import Recorded, Recorder, Script, record_drill
 
 SCRIPTS = {
@@ -426,3 +429,22 @@ def test_an_abort_is_of_this_use_of_this_warrant(changes: dict[str, object], wha
     recorder.abort_changes = changes
     report = check(recorder.record())
     assert what in report.findings[0].what
+
+
+def test_every_field_of_the_reported_result_is_recomputed() -> None:
+    """A result that flatters is found out, although the dispatcher sealed it."""
+    drill = record_drill(Script(lying="beta"))
+    signer = kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))
+    memo, tried = Memo(), 0
+    for label, changed in changes(json.loads(drill.result.encode())):
+        try:
+            result = DrillResult.model_validate_json(dump(changed))
+        except ValidationError:
+            continue
+        if result == drill.result:
+            continue
+        tried += 1
+        report = verify_bundle(encode_bundle(drill.records, result, signer), roots=drill.roots, memo=memo)
+        in_header = label in {"drill", "fleet"}  # the header says those too, and is read first
+        assert any(finding.item == "result" or in_header for finding in report.findings), label
+    assert tried > 80
