@@ -211,6 +211,7 @@ class Drill:
                 counters={s.name: (s.epoch, s.value) for s in reading.signals if isinstance(s, Counter)},
                 peaks={s.name: s.value for s in reading.signals if isinstance(s, Peak)},
                 facts={s.name: s.value for s in reading.signals if isinstance(s, Fact)},
+                clock=(reading.link.boot_id, reading.link.boot_ns),
             ),
             prev_digest=reading.link.prev,
             digest=digest,
@@ -221,7 +222,13 @@ class Drill:
         digest = digest or closing.digest()
         self.seen.add(digest)
         self.tracks[event.site, event.witness].add(
-            Sample(closing.link.seq, quoted, Instant(now.epoch, event.arrival_ns), link_only=True),
+            Sample(
+                seq=closing.link.seq,
+                quoted=quoted,
+                arrival=Instant(now.epoch, event.arrival_ns),
+                link_only=True,
+                clock=(closing.link.boot_id, closing.link.boot_ns),
+            ),
             prev_digest=closing.link.prev,
             digest=digest,
         )

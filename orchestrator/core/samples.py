@@ -53,6 +53,7 @@ class Sample:
         facts: By signal name, the outcome.
         link_only: Whether it is no reading but only a link of the chain (a closing). A reading
             without signals is not that: it says that its witness could not see.
+        clock: The boot that it states and its boot-time clock, nanoseconds; None when not known.
     """
 
     seq: int
@@ -62,6 +63,7 @@ class Sample:
     peaks: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     link_only: bool = False
+    clock: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from orchestrator.core.clocks import ClockFit
 from orchestrator.core.criteria import Criterion
 from orchestrator.core.samples import NEVER, Bracket, Instant, Sample, Track, later_issue
 
@@ -67,8 +68,9 @@ class Trace:
     Attributes:
         max_gap_ns: The widest bracket gap that evidence bridges.
         dwell_ns: How long a quiet span must last to be listed in `lasting`.
-        dishonest: Whether it contradicted itself (a counter that decreased within its epoch, or a
-            reading that arrived before a challenge it builds on): it can never agree.
+        dishonest: Whether it contradicted itself (a counter that decreased within its epoch, a
+            reading that arrived before a challenge it builds on, or a clock of its own that does
+            not fit the brackets): it can never agree.
         readings: The readings, without the mere links.
         after: I of each reading; never falls.
         before: A of each reading; never falls.
@@ -101,6 +103,7 @@ class Trace:
     _last_after: Instant = NEVER
     _last_seq: int | None = None
     _lossy: bool = False
+    _clock: ClockFit = field(default_factory=ClockFit)
 
     def update(self) -> None:
         """Take in what the track has learnt since the last call."""
@@ -122,6 +125,7 @@ class Trace:
             more.clear()
         self._segment = self._next_lasting = self._taken = 0
         self._last_after, self._last_seq, self._lossy = NEVER, None, False
+        self._clock = ClockFit()
         self._rewrites = self.track.rewrites
 
     def _take(self, sample: Sample, bracket: Bracket) -> None:
@@ -129,6 +133,8 @@ class Trace:
         self._taken += 1
         self._last_seq, self._last_after = sample.seq, bracket.after
         self.dishonest = self.dishonest or bracket.after > bracket.before
+        if sample.clock is not None:
+            self.dishonest = bool(self._clock.take(*sample.clock, bracket)) or self.dishonest
         if sample.link_only:
             return
         self.readings.append(sample)

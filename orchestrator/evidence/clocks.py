@@ -1,94 +1,24 @@
-"""Checks that each witness's own clock fits the brackets that the journal claims for it.
-
-Within one boot, the time that passed on a witness's boot clock between two of its messages must lie
-between the least and the most time that their brackets leave, within a stated drift. A journal
-whose arrival or issue times were moved breaks this without any signature being wrong.
-
-For messages i before j: with e = b_j - b_i, I the lower and A the upper end of a bracket,
-
-    e <= (A_j - I_i) * (1 + drift) + slack      and      e >= (I_j - A_i) * (1 - drift) - slack
-
-Each side splits into a part of i and a part of j, so running extremes check all pairs in one pass.
-"""
+"""Finds the witnesses of a bundle whose own clocks do not fit the times that the journal claims."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
-from orchestrator.core.samples import Bracket, Instant, Track
-
-DRIFT_PPM = 1_000
-"""Most that a witness's clock may run fast or slow. A crystal is good to 100."""
-
-SLACK_NS = 50_000_000
-"""Most that a reading of a clock may be off by itself."""
-
-_MILLION = 1_000_000
-_FAST = _MILLION + DRIFT_PPM
-_SLOW = _MILLION - DRIFT_PPM
-_SLACK = SLACK_NS * _MILLION
+from orchestrator.core.clocks import ClockFit
+from orchestrator.core.samples import Instant, Track
 
 
-@dataclass(frozen=True, slots=True)
-class Ticked:
-    """One message's clock.
-
-    Attributes:
-        line: The line of the file that it stands in.
-    """
-
-    boot_id: str
-    boot_ns: int
-    line: int
-
-
-@dataclass(slots=True)
-class _Boot:
-    """What one boot has shown so far; extremes by the orchestrator's clock epoch, in millionths."""
-
-    latest_ns: int = -1
-    slowest: dict[int, int] = field(default_factory=dict)
-    fastest: dict[int, int] = field(default_factory=dict)
-
-
-def check_clock(
-    track: Track, issues: Mapping[int, Instant], ticks: Mapping[int, Ticked]
-) -> Iterator[tuple[int, int, str]]:
-    """Yield (line, sequence number, what is wrong) for each message of a track whose clock doesn't fit.
+def check_clock(track: Track, issues: Mapping[int, Instant]) -> Iterator[tuple[int, str]]:
+    """Yield (sequence number, what is wrong) for each message of a track whose clock doesn't fit.
 
     Args:
         track: A witness's chain; one that forked has no single clock and is passed over.
         issues: When each challenge was issued.
-        ticks: The clock of each message, by its sequence number.
     """
     if track.forked:
         return
-    boots: dict[str, _Boot] = {}
-    brackets: Sequence[Bracket] = track.brackets(issues)
-    for sample, bracket in zip(track.samples, brackets, strict=True):
-        tick = ticks[sample.seq]
-        wrong = _fits(boots.setdefault(tick.boot_id, _Boot()), tick.boot_ns, bracket)
+    fit = ClockFit()
+    for sample, bracket in zip(track.samples, track.brackets(issues), strict=True):
+        wrong = fit.take(*sample.clock, bracket) if sample.clock is not None else ""
         if wrong:
-            yield tick.line, sample.seq, wrong
-
-
-def _fits(boot: _Boot, boot_ns: int, bracket: Bracket) -> str:
-    """Return what is wrong with one message after those before it, and take it in."""
-    after, before = bracket.after, bracket.before
-    clock = boot_ns * _MILLION
-    most, least = clock - _FAST * before.ns, clock - _SLOW * after.ns
-    wrong = ""
-    if after > before:
-        wrong = "its bracket is empty: it arrived before a challenge it builds on was issued"
-    elif boot_ns < boot.latest_ns:
-        wrong = "the witness's boot clock runs backwards"
-    elif before.epoch in boot.slowest and most - boot.slowest[before.epoch] > _SLACK:
-        wrong = "by the witness's own clock more time passed than the journal's times leave room for"
-    elif after.epoch in boot.fastest and least - boot.fastest[after.epoch] < -_SLACK:
-        wrong = "by the witness's own clock less time passed than the journal's times say"
-    boot.latest_ns = max(boot.latest_ns, boot_ns)
-    slowest, fastest = clock - _FAST * after.ns, clock - _SLOW * before.ns
-    boot.slowest[after.epoch] = min(slowest, boot.slowest.get(after.epoch, slowest))
-    boot.fastest[before.epoch] = max(fastest, boot.fastest.get(before.epoch, fastest))
-    return wrong
+            yield sample.seq, wrong

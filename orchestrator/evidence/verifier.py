@@ -19,7 +19,7 @@ from orchestrator.core.grades import SiteStepResult
 from orchestrator.core.intake import check_sole
 from orchestrator.core.samples import Instant
 from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, LINES_MIN, Header, Seal, read_header
-from orchestrator.evidence.clocks import Ticked, check_clock
+from orchestrator.evidence.clocks import check_clock
 from orchestrator.evidence.dispatched import Dispatched, Place, demand
 from orchestrator.evidence.documents import Anchor, check_opening, expired_since, open_anchor
 from orchestrator.evidence.findings import Counts, Findings, VerifyReport
@@ -89,7 +89,7 @@ class _Verification:
         self._seq = 0
         self._head = GENESIS
         self._judged: dict[tuple[int, str], SiteStepResult] = {}
-        self._ticks: dict[tuple[str, str], dict[int, Ticked]] = {}
+        self._said_in: dict[tuple[str, str], dict[int, int]] = {}
         self._cosigned = -1
         self._heads: dict[int, int] = {}
         self._computed: DrillResult | None = None
@@ -263,8 +263,7 @@ class _Verification:
         return said
 
     def _note(self, number: int, said: Reading | Closing) -> None:
-        tick = Ticked(said.link.boot_id, said.link.boot_ns, number)
-        self._ticks.setdefault((said.site, said.witness), {}).setdefault(said.link.seq, tick)
+        self._said_in.setdefault((said.site, said.witness), {}).setdefault(said.link.seq, number)
         if self._drill is not None and said.quotes.drill == self._drill.drill:
             self._cosigned = max(self._cosigned, self._heads.get(said.quotes.seq, -1))
 
@@ -281,18 +280,44 @@ class _Verification:
         if computed != event.result:
             raise JournalError(_difference(event.result, computed))
 
+    def _check_clocks(self, drill: Drill, site: str) -> None:
+        """Look for witnesses whose own clocks do not fit the journal's times.
+
+        Fewer owners than a quorum may lie, so they are only noted: they count for nothing in the
+        verdict. As many as a quorum do not, so it is the journal's times that are wrong.
+        """
+        misfits: dict[str, list[tuple[int, int, str]]] = {}
+        for entry in drill.trust.records[site].witnesses:
+            who = (site, entry.name)
+            if drill.tracks[who].forked:
+                self.findings.notes.append(
+                    f"site {site}, witness {entry.name}: its chain forked; it counts for nothing but its dissent"
+                )
+            found = [
+                (self._said_in[who][seq], seq, wrong) for seq, wrong in check_clock(drill.tracks[who], drill.issued)
+            ]
+            if found:
+                misfits[entry.name] = found
+        owners = {entry.owner for entry in drill.trust.records[site].witnesses if entry.name in misfits}
+        for name, found in misfits.items():
+            if len(owners) >= min(step.quorum for step in drill.warrant.steps):
+                for line, seq, wrong in found:
+                    self.findings.add(line, f"site {site}, witness {name}, message {seq}", wrong)
+            else:
+                line, seq, wrong = found[0]
+                self.findings.notes.append(
+                    f"site {site}, witness {name}, message {seq} (line {line}): {wrong}; it counts for nothing "
+                    f"but its dissent"
+                )
+
     def _finish(self, last: int) -> None:
         """Check what only the whole journal shows."""
         drill, background = self._drill, self._background
         if drill is None or background is None or self._previous is None:
             self.findings.add(last, "journal", "it opens no drill that could be checked")
             return
-        for (site, witness), track in drill.tracks.items():
-            who = f"site {site}, witness {witness}"
-            for line, seq, wrong in check_clock(track, drill.issued, self._ticks.get((site, witness), {})):
-                self.findings.add(line, f"{who}, message {seq}", wrong)
-            if track.forked:
-                self.findings.notes.append(f"{who}: its chain forked; it counts for nothing but its dissent")
+        for site in drill.audience:
+            self._check_clocks(drill, site)
         wanted = [(step, site) for step in range(len(drill.warrant.steps)) for site in drill.audience]
         for step, site in wanted:
             if (step, site) not in self._judged:

@@ -5,29 +5,29 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.core.clocks import DRIFT_PPM, SLACK_NS
 from orchestrator.core.samples import Instant, Sample, Track
-from orchestrator.evidence.clocks import DRIFT_PPM, SLACK_NS, Ticked, check_clock
+from orchestrator.evidence.clocks import check_clock
 
 MS = 1_000_000
 
 
-def track_of(arrivals: list[Instant]) -> Track:
+def track_of(arrivals: list[Instant], boots: list[tuple[str, int]]) -> Track:
     """Make a chain whose n-th message quotes challenge n."""
     track = Track()
-    for place, arrival in enumerate(arrivals, start=1):
-        track.add(Sample(place, place, arrival), str(place - 1), str(place))
+    for place, (arrival, clock) in enumerate(zip(arrivals, boots, strict=True), start=1):
+        track.add(Sample(place, place, arrival, clock=clock), str(place - 1), str(place))
     return track
 
 
 def wrong(issues: list[Instant], arrivals: list[Instant], boots: list[tuple[str, int]]) -> list[int]:
     """Return the numbers of the messages whose clock does not fit."""
-    ticks = {place: Ticked(boot, ns, place) for place, (boot, ns) in enumerate(boots, start=1)}
-    return [seq for _, seq, _ in check_clock(track_of(arrivals), dict(enumerate(issues, start=1)), ticks)]
+    return [seq for seq, _ in check_clock(track_of(arrivals, boots), dict(enumerate(issues, start=1)))]
 
 
 def first_misfit(issues: list[Instant], arrivals: list[Instant], boots: list[tuple[str, int]]) -> int | None:
     """The definition, over all pairs."""
-    track = track_of(arrivals)
+    track = track_of(arrivals, boots)
     brackets = track.brackets(dict(enumerate(issues, start=1)))
     for j, (boot_j, ns_j) in enumerate(boots):
         for i in range(j):

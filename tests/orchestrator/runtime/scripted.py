@@ -100,6 +100,7 @@ class Script:
         no_closing: Witnesses that stop before their closing.
         mute: Witnesses that say nothing.
         blind: Witnesses that always report work.
+        mad_clock: Witnesses whose own clock makes no sense.
     """
 
     lies: bool = False
@@ -114,6 +115,7 @@ class Script:
     no_closing: frozenset[str] = frozenset()
     mute: frozenset[str] = frozenset()
     blind: frozenset[str] = frozenset()
+    mad_clock: frozenset[str] = frozenset()
 
 
 class Chain:
@@ -123,11 +125,13 @@ class Chain:
         self.signer = key_of(label)
         self.clock = clock
         self.sent: list[bytes] = []
+        self.mad = False
         self._prev = NO_BODY
 
     def link(self) -> Link:
         """Return the place of the next message."""
-        return Link(seq=len(self.sent) + 1, prev=self._prev, boot_id=self.clock.boot_id, boot_ns=self.clock.boot_ns())
+        boot_ns = self.clock.boot_ns() * (9 if self.mad else 1)
+        return Link(seq=len(self.sent) + 1, prev=self._prev, boot_id=self.clock.boot_id, boot_ns=boot_ns)
 
     def seal(self, message: Message) -> bytes:
         """Sign the next message and keep it."""
@@ -262,6 +266,7 @@ class ScriptedSite:
         for name, chain in self._witnesses.items():
             if name in self.script.mute:
                 continue
+            chain.mad = name in self.script.mad_clock
             common = {"fleet": self.fleet.fleet, "site": self.site, "witness": name, "quotes": quotes}
             numbers = self._readings.setdefault(name, [])
             reading = Reading(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,13 @@ from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Cause, Grade, Verdict
 from orchestrator.core.states import Phase
+from orchestrator.evidence.bundle import export_bundle
+from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
 from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
 from protocols.messages import Message
-from tests.kit import Fleet, approver_label, key_of, make_fleet
+from tests.kit import DISPATCHERS, Fleet, approver_label, dispatcher_label, key_of, make_fleet
 from tests.orchestrator.runtime.scripted import Script, Stage
 from tests.virtual import run_virtual
 
@@ -84,6 +87,23 @@ def test_a_lying_minority_of_witnesses_cannot_make_a_pass() -> None:
     """One witness that always reports work lowers the verdict: dissent is never outvoted."""
     drill = play(Script(blind=frozenset({"w3"})))
     assert drill.results[0, "beta"].verdict is not Verdict.VERIFIED
+
+
+@pytest.mark.parametrize(("mad", "passed"), [({"w1"}, True), ({"w1", "w2"}, False)], ids=["one", "two"])
+def test_a_witness_with_a_mad_clock_counts_for_nothing(mad: set[str], passed: bool, tmp_path: Path) -> None:
+    """One owner's mad clock spoils neither the drill nor its evidence; a quorum of them is an accusation."""
+    fleet = two_sites()
+    stage = Stage(fleet, {"beta": Script(mad_clock=frozenset(mad))})
+    drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0)))
+    result = drill.results[0, "beta"]
+    assert result.passed is passed
+    assert mad.isdisjoint(result.agreeing)
+    bundle = tmp_path / "bundle.jsonl"
+    export_bundle(stage.store, drill.drill, key_of(dispatcher_label(DISPATCHERS[0])), bundle)
+    found = verify_bundle(bundle.read_bytes(), fleet=fleet.fleet, now_ns=fleet.now_ns)
+    assert found.verified is passed
+    told = found.notes if passed else tuple(str(finding) for finding in found.findings)
+    assert any("by the witness's own clock" in line and "witness w1" in line for line in told)
 
 
 def test_lost_readings_are_recalled() -> None:
