@@ -31,7 +31,12 @@ from protocols.transport.base import Inbound, Transport
 
 BATCH_MAX = 512
 REJECTIONS_KEPT = 1_000
-VERIFY_CHUNK = 16
+THREADS_FROM = 256
+"""Messages of a batch from which threads pay: below, handing the interpreter's lock to and fro costs
+more than they gain."""
+INLINE_CHUNK = 8
+"""Messages verified between two looks at the socket, so that what arrives meanwhile is stamped in time."""
+THREAD_CHUNK = 64
 
 Observer = Callable[[ev.Stamped, Message | None], None]
 """Told of each event after it was appended: logs and live views."""
@@ -161,7 +166,7 @@ class Runtime:
         await self._commit(turn)
 
     async def _examine(self, inbound: Sequence[Inbound]) -> list[Heard | Unbelieved]:
-        """Verify signatures: `cryptography` releases the GIL, so threads really help."""
+        """Verify signatures: under load on threads, since `cryptography` releases the interpreter's lock."""
 
         def chunk(messages: Sequence[Inbound]) -> list[Heard | Unbelieved]:
             return [
@@ -170,10 +175,14 @@ class Runtime:
                 for item in examine(message.topic, message.payload, message.arrival_ns, self.drill.trust)
             ]
 
-        if self._pool is None or len(inbound) <= VERIFY_CHUNK:
-            return chunk(inbound)
+        if self._pool is None or len(inbound) < THREADS_FROM:
+            found: list[Heard | Unbelieved] = []
+            for at in range(0, len(inbound), INLINE_CHUNK):
+                found += chunk(inbound[at : at + INLINE_CHUNK])
+                await asyncio.sleep(0)
+            return found
         loop = asyncio.get_running_loop()
-        parts = [inbound[at : at + VERIFY_CHUNK] for at in range(0, len(inbound), VERIFY_CHUNK)]
+        parts = [inbound[at : at + THREAD_CHUNK] for at in range(0, len(inbound), THREAD_CHUNK)]
         done = await asyncio.gather(*(loop.run_in_executor(self._pool, chunk, part) for part in parts))
         return [item for part in done for item in part]
 

@@ -91,7 +91,7 @@ def tabulate(found: list[Found], scale_text: str, sites: int, dwell_s: float) ->
     return table
 
 
-async def run(program: str, *, rounds: int = 2, **changes: Any) -> Table:
+async def run(program: str, *, rounds: int = 3, **changes: Any) -> Table:
     """Run the benchmark.
 
     Args:
