@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -25,11 +24,15 @@ sys.stdin.read()
 """
 
 
-async def _floor(leash: Leash) -> tuple[float, float, float]:
+_MODELS = "from pydantic import BaseModel\n"
+"""What any use of pydantic loads: `import pydantic` alone loads next to nothing of it."""
+
+
+async def _floor(leash: Leash, code: str = _FLOOR) -> tuple[float, float, float]:
     """Return the RSS and PSS in MB of a process that only imports, and the seconds that it takes."""
     began_s = time.monotonic()
     process = await leash.spawn(
-        [sys.executable, "-c", _FLOOR], stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        [sys.executable, "-c", code], stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -55,12 +58,13 @@ def _middle(found: list[tuple[float, float, float]]) -> tuple[float, float, floa
 
 async def run(*, rounds: int = 5) -> Table:
     """Run the benchmark."""
-    found: dict[str, list[tuple[float, float, float]]] = {"floor": [], "agent": [], "witness": []}
+    found: dict[str, list[tuple[float, float, float]]] = {"floor": [], "models": [], "agent": [], "witness": []}
     with Leash() as leash, tempfile.TemporaryDirectory(prefix="haltdrill-bench-") as folder:
         async with Nats() as broker:
             site = RealSite(Path(folder), broker.config, time.time_ns())
             for _ in range(rounds):
                 found["floor"].append(await _floor(leash))
+                found["models"].append(await _floor(leash, _MODELS + _FLOOR))
                 for role in ("agent", "witness"):
                     found[role].append(await _program(leash, site, role))
     table = Table(
@@ -79,5 +83,7 @@ async def run(*, rounds: int = 5) -> Table:
             strict=True,
         ):
             table.add(f"{role}: {name}", value, unit, least)
-    table.add("processors of this machine", os.cpu_count() or 1, "")
+    models = _middle(found["models"])
+    table.add("the floor with pydantic's BaseModel: resident memory", models[0], "MB", floor[0])
+    table.add("the floor with pydantic's BaseModel: start-up", models[2], "s", floor[2])
     return table
