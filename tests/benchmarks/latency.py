@@ -150,7 +150,7 @@ async def run(mosquitto: str, *, count: int = 20) -> Table:
         "From publishing an order to its agent's signed `accepted`, received and verified. The agent is a\n"
         "process of its own and has written the order to its disk before it answers. Floor: bare aiomqtt with\n"
         "TCP_NODELAY publishes a frame as large and gets it back from another client, and one fsync. At QoS 0,\n"
-        "as here, TCP_NODELAY matters little to an echo; at QoS 1 each hop takes 40 ms without it.",
+        "as here, TCP_NODELAY matters little to an echo.",
     )
     disk_s = _fsync(4 * count)
     brokers: dict[str, Mosquitto | Nats] = {"mosquitto": Mosquitto(mosquitto), "embedded NATS": Nats()}
