@@ -11,6 +11,7 @@ DEBIAN_PACKAGES := mosquitto
 # Passed on: `make drill ARGS=--lying-site`, `make test PYTEST_ARGS='-k wire'`.
 ARGS ?=
 PYTEST_ARGS ?=
+JOBS ?= 2
 
 .PHONY: help drill test lint format bench locks system-packages clean
 
@@ -25,7 +26,7 @@ drill: $(VENV)/run.stamp
 	$(BIN)/haltdrill demo $(ARGS)
 
 test: $(VENV)/test.stamp system-packages lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
