@@ -77,6 +77,16 @@ class Live:
                 self._back.add(site)
         return self._results[site]
 
+    def final(self, number: int, site: str) -> SiteStepResult:
+        """Give the final judgement, for the running step on what was read already.
+
+        It is what `Drill.judge` gives (a property test holds live and batch equal), without reading
+        every chain again from its start.
+        """
+        if number != self._step or site not in self._sites:
+            return self._drill.judge(number, site)
+        return self._sites[site].judge(self._drill.inputs(number, site, final=True))
+
     def steady(self) -> frozenset[str]:
         """Return the sites that a quorum sees at work before the order, as of half a challenge ago at most."""
         if self._running() and self._drill.phase is Phase.PREFLIGHT and self._due(self._steady_at):
