@@ -16,9 +16,10 @@ from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
 from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
-from protocols.messages import Message
-from tests.kit import DISPATCHERS, Fleet, approver_label, dispatcher_label, key_of, make_fleet
-from tests.orchestrator.runtime.scripted import Script, Stage
+from protocols.messages import Message, Outcome, Receipt
+from protocols.reasons import Reason
+from tests.kit import DISPATCHERS, Fleet, agent_label, approver_label, dispatcher_label, key_of, make_fleet
+from tests.orchestrator.runtime.scripted import Chain, Script, Stage
 from tests.virtual import run_virtual
 
 
@@ -250,3 +251,116 @@ def test_nothing_is_published_before_it_is_appended() -> None:
     )
     first_publish = next(count for topic, count in sent if topic == fleet.topics.orders)
     assert first_publish > order_seq
+
+
+def _tapped(stage: Stage, topic: str) -> list[bytes]:
+    """Collect what is published on a topic, as anybody at the broker can."""
+    heard: list[bytes] = []
+    route = stage.broker.route
+
+    def tap(to: str, payload: bytes, *, retain: bool = False) -> None:
+        if to == topic:
+            heard.append(payload)
+        route(to, payload, retain=retain)
+
+    stage.broker.route = tap  # type: ignore[method-assign]
+    return heard
+
+
+def test_replayed_readings_never_stand_in_for_fresh_ones() -> None:
+    """A witness cut off in the hold, whose earlier readings are played again, agrees to nothing."""
+    fleet = two_sites()
+    quiet = frozenset({"w1", "w2"})
+    stage = Stage(fleet, {"beta": Script(lies=True)})
+    topics = {name: fleet.topics.witness("beta", name) for name in quiet}
+    heard = {name: _tapped(stage, topic) for name, topic in topics.items()}
+
+    async def replay(stage: Stage) -> None:
+        await stage.ordered.wait()
+        stage.sites["beta"].script.mute = frozenset({"w1", "w2", "w3"})
+        while True:
+            for name, topic in topics.items():
+                stage.broker.route(topic, heard[name][0])
+            await asyncio.sleep(0.25)
+
+    drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0), meanwhile=replay))
+    assert drill.results[0, "beta"].agreeing == ()
+    assert drill.results[0, "beta"].verdict in {Verdict.UNPROVEN, Verdict.CONTRADICTED}
+    assert drill.results[0, "alpha"].passed
+
+
+def test_readings_of_another_drill_do_not_count() -> None:
+    """What a witness signed in an earlier drill, of a site truly quiet then, proves nothing in the next."""
+    fleet = two_sites()
+    stage = Stage(fleet)
+    heard = _tapped(stage, fleet.topics.witness("beta", "w1"))
+    warrant = fleet.warrant(hold_s=12.0)
+    first = run_virtual(stage.play(warrant))
+    assert first.passed
+    old = list(heard)
+
+    async def replay(stage: Stage) -> None:
+        await stage.ordered.wait()
+        for raw in old:
+            stage.broker.route(fleet.topics.witness("beta", "w1"), raw)
+            await asyncio.sleep(0.02)
+
+    second = Stage(fleet, {"beta": Script(lies=True)}, store=stage.store)
+    drill = run_virtual(second.play(warrant, meanwhile=replay))
+    assert drill.use == 2
+    assert drill.results[0, "beta"].verdict is Verdict.CONTRADICTED
+
+
+def test_a_reading_by_another_sites_witness_is_rejected() -> None:
+    """A rightly signed reading on the wrong site's topic is journalled as rejected and counts for nothing."""
+    fleet = two_sites()
+    stage = Stage(fleet, {"beta": Script(mute=frozenset({"w1", "w2"}))})
+    alpha = _tapped(stage, fleet.topics.witness("alpha", "w1"))
+    rejected: list[ev.InputRejected] = []
+
+    def note(stamped: ev.Stamped, _said: Message | None) -> None:
+        if isinstance(stamped.event, ev.InputRejected):
+            rejected.append(stamped.event)
+
+    async def misdirect(stage: Stage) -> None:
+        sent = 0
+        while True:
+            for raw in alpha[sent:]:
+                stage.broker.route(fleet.topics.witness("beta", "w1"), raw)
+            sent = len(alpha)
+            await asyncio.sleep(0.1)
+
+    drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0), observers=[note], meanwhile=misdirect))
+    assert drill.results[0, "beta"].verdict is Verdict.UNPROVEN
+    assert {event.reason for event in rejected} == {Reason.UNKNOWN_KEY}
+    assert len(rejected) > 20
+
+
+def test_an_order_that_the_agent_could_not_verify_is_answered_in_vain() -> None:
+    """A refusal that anybody can provoke (it names no drill) does not count as the site's answer."""
+    fleet = two_sites()
+    stage = Stage(fleet)
+
+    async def provoke(stage: Stage) -> None:
+        await stage.ordered.wait()
+        order = stage.running.drill.step.order_digest
+        chain = Chain(agent_label("beta"), stage.clock)
+        message = Receipt(
+            fleet=fleet.fleet,
+            site="beta",
+            link=chain.link(),
+            at=fleet.at(),
+            order=order,
+            drill=None,
+            use=None,
+            step=None,
+            outcome=Outcome.REFUSED,
+            reason=Reason.BAD_SIGNATURE,
+            detail="",
+            elapsed_ns=0,
+        )
+        stage.broker.route(fleet.topics.agent("beta"), chain.seal(message))
+
+    drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0), meanwhile=provoke))
+    assert drill.results[0, "beta"].receipts.refused is None
+    assert drill.passed
