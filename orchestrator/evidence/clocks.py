@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from orchestrator.core.clocks import ClockFit
+from orchestrator.core.drill import Drill, SiteWitness
 from orchestrator.core.samples import Instant, Track
+from orchestrator.evidence.findings import Findings
 
 
 def check_clock(track: Track, issues: Mapping[int, Instant]) -> Iterator[tuple[int, str]]:
@@ -22,3 +24,37 @@ def check_clock(track: Track, issues: Mapping[int, Instant]) -> Iterator[tuple[i
         wrong = fit.take(*sample.clock, bracket) if sample.clock is not None else ""
         if wrong:
             yield sample.seq, wrong
+
+
+def check_clocks(drill: Drill, site: str, lines: Mapping[SiteWitness, Mapping[int, int]], findings: Findings) -> None:
+    """Look for witnesses of a site whose own clocks do not fit the journal's times.
+
+    Fewer owners than a quorum may lie, so they are only noted: they count for nothing in the
+    verdict. As many as a quorum do not, so it is the journal's times that are wrong.
+
+    Args:
+        drill: The whole drill.
+        site: A site of its audience.
+        lines: By witness and sequence number, the line of the file that a message stands in.
+        findings: Where failures and notes go.
+    """
+    entries = drill.trust.records[site].witnesses
+    misfits = {
+        entry.name: found
+        for entry in entries
+        if (found := list(check_clock(drill.tracks[site, entry.name], drill.issued)))
+    }
+    owners = {entry.owner for entry in entries if entry.name in misfits}
+    too_many = len(owners) >= min(step.quorum for step in drill.warrant.steps)
+    for entry in entries:
+        who = f"site {site}, witness {entry.name}"
+        if drill.tracks[site, entry.name].forked:
+            findings.notes.append(f"{who}: its chain forked; it counts for nothing but its dissent")
+        for seq, wrong in misfits.get(entry.name, ()) if too_many else misfits.get(entry.name, [])[:1]:
+            line = lines[site, entry.name][seq]
+            if too_many:
+                findings.add(line, f"{who}, message {seq}", wrong)
+            else:
+                findings.notes.append(
+                    f"{who}, message {seq} (line {line}): {wrong}; it counts for nothing but its dissent"
+                )

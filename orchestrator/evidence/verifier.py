@@ -19,7 +19,7 @@ from orchestrator.core.grades import SiteStepResult
 from orchestrator.core.intake import check_sole
 from orchestrator.core.samples import Instant
 from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, LINES_MIN, Header, Seal, read_header
-from orchestrator.evidence.clocks import check_clock
+from orchestrator.evidence.clocks import check_clocks
 from orchestrator.evidence.dispatched import Dispatched, Place, demand
 from orchestrator.evidence.documents import Anchor, check_opening, expired_since, open_anchor
 from orchestrator.evidence.findings import Counts, Findings, VerifyReport
@@ -280,36 +280,6 @@ class _Verification:
         if computed != event.result:
             raise JournalError(_difference(event.result, computed))
 
-    def _check_clocks(self, drill: Drill, site: str) -> None:
-        """Look for witnesses whose own clocks do not fit the journal's times.
-
-        Fewer owners than a quorum may lie, so they are only noted: they count for nothing in the
-        verdict. As many as a quorum do not, so it is the journal's times that are wrong.
-        """
-        misfits: dict[str, list[tuple[int, int, str]]] = {}
-        for entry in drill.trust.records[site].witnesses:
-            who = (site, entry.name)
-            if drill.tracks[who].forked:
-                self.findings.notes.append(
-                    f"site {site}, witness {entry.name}: its chain forked; it counts for nothing but its dissent"
-                )
-            found = [
-                (self._said_in[who][seq], seq, wrong) for seq, wrong in check_clock(drill.tracks[who], drill.issued)
-            ]
-            if found:
-                misfits[entry.name] = found
-        owners = {entry.owner for entry in drill.trust.records[site].witnesses if entry.name in misfits}
-        for name, found in misfits.items():
-            if len(owners) >= min(step.quorum for step in drill.warrant.steps):
-                for line, seq, wrong in found:
-                    self.findings.add(line, f"site {site}, witness {name}, message {seq}", wrong)
-            else:
-                line, seq, wrong = found[0]
-                self.findings.notes.append(
-                    f"site {site}, witness {name}, message {seq} (line {line}): {wrong}; it counts for nothing "
-                    f"but its dissent"
-                )
-
     def _finish(self, last: int) -> None:
         """Check what only the whole journal shows."""
         drill, background = self._drill, self._background
@@ -317,7 +287,7 @@ class _Verification:
             self.findings.add(last, "journal", "it opens no drill that could be checked")
             return
         for site in drill.audience:
-            self._check_clocks(drill, site)
+            check_clocks(drill, site, self._said_in, self.findings)
         wanted = [(step, site) for step in range(len(drill.warrant.steps)) for site in drill.audience]
         for step, site in wanted:
             if (step, site) not in self._judged:

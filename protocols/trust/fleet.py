@@ -100,30 +100,32 @@ def open_roots(chain: Sequence[bytes], *, now_ns: int, fleet: str | None = None)
     """
     if not chain:
         raise _refuse(Reason.MALFORMED, "root", "there is no root in the file")
-    held: Root | None = None
-    fleet_id = ""
-    for version, raw in enumerate(chain, start=1):
-        where = f"root version {version}"
-        envelope = parse_envelope(raw)
-        if envelope.payload_type != Root.payload_type():
-            raise _refuse(Reason.WRONG_TYPE, where)
-        claimed = Root.decode(envelope.payload)
-        if claimed.root_version != version:
-            raise _refuse(Reason.NOT_NEWER, where, f"expected version {version}, found {claimed.root_version}")
-        _meets_threshold(envelope, KeySet.of(claimed.keys), claimed.threshold, where)
-        if held is None:
-            fleet_id = envelope.digest
-            if fleet is not None and fleet != fleet_id:
-                raise _refuse(Reason.WRONG_FLEET, where, "root version 1 is not the one that this fleet id names")
-        else:
-            _meets_threshold(envelope, KeySet.of(held.keys), held.threshold, f"{where}, by version {version - 1}")
-            if claimed.fleet != fleet_id:
-                raise _refuse(Reason.WRONG_FLEET, where)
-        held = claimed
-    if held is None:  # pragma: no cover - chain is not empty, told to the type checker
-        raise _refuse(Reason.MALFORMED, "root")
+    fleet_id, held = _open_root(chain[0], 1)
+    if fleet is not None and fleet != fleet_id:
+        raise _refuse(Reason.WRONG_FLEET, "root version 1", "it is not the one that this fleet id names")
+    for version, raw in enumerate(chain[1:], start=2):
+        _, newer = _open_root(raw, version)
+        _meets_threshold(
+            parse_envelope(raw), KeySet.of(held.keys), held.threshold, f"root version {version}, by its predecessor"
+        )
+        if newer.fleet != fleet_id:
+            raise _refuse(Reason.WRONG_FLEET, f"root version {version}")
+        held = newer
     _check_times(held, now_ns, f"root version {held.root_version}")
     return TrustedRoot(held, fleet_id, KeySet.of(held.keys))
+
+
+def _open_root(raw: bytes, version: int) -> tuple[str, Root]:
+    """Open one root that its own threshold signed, and return its digest and itself."""
+    where = f"root version {version}"
+    envelope = parse_envelope(raw)
+    if envelope.payload_type != Root.payload_type():
+        raise _refuse(Reason.WRONG_TYPE, where)
+    claimed = Root.decode(envelope.payload)
+    if claimed.root_version != version:
+        raise _refuse(Reason.NOT_NEWER, where, f"expected version {version}, found {claimed.root_version}")
+    _meets_threshold(envelope, KeySet.of(claimed.keys), claimed.threshold, where)
+    return envelope.digest, claimed
 
 
 def _check_times(document: Root | Policy | SiteRecord | FleetIndex, now_ns: int, where: str) -> None:
