@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.drill import Drill
+from orchestrator.core.drill import RECEIPTS_PER_STEP, Drill
 from orchestrator.core.grades import Cause, Grade, Verdict
 from orchestrator.core.states import Phase
 from orchestrator.evidence.bundle import export_bundle
@@ -16,8 +16,19 @@ from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
 from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
-from protocols.messages import Message
-from tests.kit import DISPATCHERS, Fleet, approver_label, dispatcher_label, key_of, make_fleet
+from protocols.envelope import seal
+from protocols.ids import format_utc
+from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt
+from tests.kit import (
+    DISPATCHERS,
+    Fleet,
+    agent_label,
+    approver_label,
+    dispatcher_label,
+    key_of,
+    make_fleet,
+    witness_label,
+)
 from tests.orchestrator.runtime.scripted import Script, Stage
 from tests.virtual import run_virtual
 
@@ -205,6 +216,62 @@ def test_junk_is_counted_and_stops_nothing() -> None:
     assert drill.passed
     assert rejected == 1000
     assert drill.rejected == 3000
+
+
+async def _chatter(stage: Stage) -> None:
+    """Flood with what is rightly signed by one witness, and by one agent, of one site."""
+    await stage.ordered.wait()
+    drill, fleet = stage.running.drill, stage.fleet
+    elsewhere = Quoted(drill="20200101t000000z-other-abcdef", seq=1, nonce="0" * 32, digest="0" * 64)
+    challenge = len(drill.issued)
+    here = Quoted(drill=drill.drill, seq=challenge, nonce=drill.nonces[challenge], digest=drill.challenges[challenge])
+    for number in range(3000):
+        # Links far ahead, and links that fork: neither is of any use.
+        link = Link(seq=5 + (number % 2) * 1_000_000, prev="1" * 64, boot_id="0" * 8, boot_ns=number)
+        reading = Reading(
+            fleet=fleet.fleet,
+            site="alpha",
+            witness="w1",
+            link=link,
+            at=format_utc(stage.clock.wall_ns()),
+            quotes=elsewhere if number % 2 else here,
+            signals=(),
+        )
+        raw = seal(reading, key_of(witness_label("alpha", "w1")))
+        stage.broker.route(fleet.topics.witness("alpha", "w1"), raw)
+        receipt = Receipt(
+            fleet=fleet.fleet,
+            site="alpha",
+            link=link,
+            at=format_utc(stage.clock.wall_ns()),
+            order=drill.step.order_digest,
+            drill=drill.drill,
+            use=drill.use,
+            step=0,
+            outcome=Outcome.RESTORED,
+            reason=None,
+            detail="",
+            elapsed_ns=number,
+        )
+        stage.broker.route(fleet.topics.agent("alpha"), seal(receipt, key_of(agent_label("alpha"))))
+        if number % 100 == 0:
+            await asyncio.sleep(0.1)
+
+
+def test_one_chatterbox_does_not_fill_the_journal() -> None:
+    """Whoever holds one witness's and one agent's key can add only so much, whatever its messages say."""
+    fleet = two_sites()
+    taken = {"reading.received": 0, "receipt.received": 0}
+
+    def note(stamped: ev.Stamped, _said: Message | None) -> None:
+        event = stamped.event
+        if isinstance(event, ev.ReadingReceived | ev.ReceiptReceived) and event.site == "alpha":
+            taken[event.type] += 1
+
+    drill = run_virtual(Stage(fleet).play(fleet.warrant(), observers=[note], meanwhile=_chatter))
+    assert drill.results[0, "beta"].passed
+    assert taken["reading.received"] < 2_000
+    assert taken["receipt.received"] <= RECEIPTS_PER_STEP
 
 
 def test_the_journal_alone_gives_the_same_drill() -> None:
