@@ -284,10 +284,12 @@ class _Verification:
         """Look for witnesses whose own clocks do not fit the journal's times.
 
         Fewer owners than a quorum may lie, so they are only noted: they count for nothing in the
-        verdict. As many as a quorum do not, so it is the journal's times that are wrong.
+        verdict. As many as a quorum do not, so it is the journal's times that are wrong. The site's own
+        owner is none of them, here as everywhere.
         """
+        record = drill.trust.records[site]
         misfits: dict[str, list[tuple[int, int, str]]] = {}
-        for entry in drill.trust.records[site].witnesses:
+        for entry in record.witnesses:
             who = (site, entry.name)
             if drill.tracks[who].forked:
                 self.findings.notes.append(
@@ -298,7 +300,7 @@ class _Verification:
             ]
             if found:
                 misfits[entry.name] = found
-        owners = {entry.owner for entry in drill.trust.records[site].witnesses if entry.name in misfits}
+        owners = {entry.owner for entry in record.witnesses if entry.name in misfits} - {record.owner}
         for name, found in misfits.items():
             if len(owners) >= min(step.quorum for step in drill.warrant.steps):
                 for line, seq, wrong in found:
