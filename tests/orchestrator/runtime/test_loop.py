@@ -19,8 +19,10 @@ from protocols.controls import PauseParams, ShutdownParams
 from protocols.envelope import seal
 from protocols.ids import format_utc
 from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt
+from protocols.reasons import Reason
 from tests.kit import (
     DISPATCHERS,
+    WITNESS_OWNERS,
     Fleet,
     agent_label,
     approver_label,
@@ -115,6 +117,25 @@ def test_a_witness_with_a_mad_clock_counts_for_nothing(mad: set[str], passed: bo
     assert found.verified is passed
     told = found.notes if passed else tuple(str(finding) for finding in found.findings)
     assert any("by the witness's own clock" in line and "witness w1" in line for line in told)
+
+
+def test_the_sites_own_witness_is_no_owner_of_a_quorum_of_mad_clocks(tmp_path: Path) -> None:
+    """A site's operator and one lying owner spoil the site's verdict, but not everybody's evidence."""
+    fleet = make_fleet(("alpha", "beta"), witnesses=3, record={"owner": WITNESS_OWNERS[0]})
+    stage = Stage(fleet, {"beta": Script(mad_clock=frozenset({"w1", "w2"}))})
+    drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0)))
+    assert not drill.results[0, "beta"].passed
+    bundle = tmp_path / "bundle.jsonl"
+    export_bundle(stage.store, drill.drill, key_of(dispatcher_label(DISPATCHERS[0])), bundle)
+    assert verify_bundle(bundle.read_bytes(), fleet=fleet.fleet, now_ns=fleet.now_ns).findings == ()
+
+
+def test_a_refusal_that_anybody_can_provoke_does_not_end_the_asking() -> None:
+    """Someone who strips the warrant's approvals on the way gets a refusal; the true order still comes."""
+    drill = play(Script(provoked=True))
+    refused = [receipt for _, receipt in drill.receipts["beta"] if receipt.outcome is Outcome.REFUSED]
+    assert [receipt.reason for receipt in refused] == [Reason.UNDER_THRESHOLD]
+    assert drill.passed
 
 
 def test_lost_readings_are_recalled() -> None:
