@@ -11,6 +11,7 @@ from agents.actuate import Actuator
 from agents.courier import Courier, Parcel, Ration, wait_for_event
 from agents.decide import (
     HEARTBEAT_NS,
+    HELD_HEARTBEAT_NS,
     Decision,
     Input,
     OrderFrame,
@@ -22,7 +23,7 @@ from agents.decide import (
 from agents.drivers.base import Driver
 from agents.ledger import Ledger, stops_only
 from agents.offload import Offload
-from agents.reconcile import hold_left_ns
+from agents.reconcile import hold_left_ns, now_ns
 from agents.state import AgentState, Moment
 from protocols.clock import Clock
 from protocols.envelope import seal
@@ -219,7 +220,8 @@ class Agent:
 
     def _keep_house(self) -> None:
         wall_ns = self._parts.clock.wall_ns()
-        if self._ledger.unsaved or wall_ns > self.state.high_water_ns + HEARTBEAT_NS:
+        pace_ns = HEARTBEAT_NS if self.state.live is None else HELD_HEARTBEAT_NS
+        if self._ledger.unsaved or now_ns(self.state, self._moment()) > self.state.high_water_ns + pace_ns:
             self._commit(Decision(), mark=True)
         try:
             self._ledger.compact_if_grown(wall_ns)

@@ -19,6 +19,9 @@ KEEP_MESSAGES = 20_000
 COMPACT_MESSAGES = 40_000
 """Messages past which the log is rewritten between drills."""
 
+DURING_DRILL_MESSAGES = 80_000
+"""The same in the middle of a drill: one that is never ended must not fill the disk."""
+
 DRILLS_MAX = 256
 """Drills whose place in the chain is remembered."""
 
@@ -145,13 +148,16 @@ class Chain:
         body = self._disk.read(Slot(self._offsets[place], self._lengths[place]))
         return Said.model_validate_json(body).envelope.encode()
 
-    def compact_if_grown(self) -> None:
+    def compact_if_grown(self, *, drill_goes_on: bool = False) -> None:
         """Forget all but the newest messages if there are too many.
+
+        Args:
+            drill_goes_on: Whether it would cost a reading its time, so that it waits for longer.
 
         Raises:
             StoreError: It could not be done; everything is as it was.
         """
-        if len(self._offsets) <= COMPACT_MESSAGES:
+        if len(self._offsets) <= (DURING_DRILL_MESSAGES if drill_goes_on else COMPACT_MESSAGES):
             return
         kept = len(self._offsets) - KEEP_MESSAGES
         places = range(kept, len(self._offsets))

@@ -45,6 +45,9 @@ from protocols.trust import (
 HEARTBEAT_NS = 600 * 1_000_000_000
 """How far the clock may run ahead of the high-water mark before it is written down again."""
 
+HELD_HEARTBEAT_NS = 10 * 1_000_000_000
+"""The same while the site is held: a reboot with a clock that was set back prolongs no hold by more."""
+
 DETAIL_MAX_CHARS = 500
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -216,7 +219,8 @@ def _accept(admission: Accepted, moment: Moment) -> Decision:
         drill=order.drill,
         params=step.params,
         hold_ns=seconds_to_ns(step.hold_s),
-        wall_ns=moment.wall_ns,
+        # Not a clock that was set back: then the next use would seem to come long after this one.
+        wall_ns=admission.now_ns,
         boot_ns=moment.boot_ns,
         boot_id=moment.boot_id,
         matters_until_ns=parse_utc(admission.warrant.not_after),

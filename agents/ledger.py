@@ -7,10 +7,11 @@ stays in memory and is written down as soon as the disk allows it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
+from agents import reconcile
 from agents.decide import Decision, Draft
 from agents.events import (
     Event,
@@ -119,7 +120,7 @@ class Ledger:
         drafts = (*self._unsaved_drafts, *decision.drafts)
         receipts = self._sign(drafts, moment)
         events = (*self._unsaved_events, *decision.events, *receipts)
-        record = Record(wall_ns=moment.wall_ns, events=events)
+        record = Record(wall_ns=reconcile.now_ns(self.state, moment), events=events)
         try:
             self._store.append(record.model_dump_json().encode())
         except StoreError:
@@ -192,7 +193,8 @@ class Ledger:
         Raises:
             StoreError: It could not be rewritten; everything is as it was.
         """
-        state = prune(self.state, now_ns)
+        # What is forgotten because of the time may only be forgotten together with that time written down.
+        state = replace(prune(self.state, now_ns), high_water_ns=max(now_ns, self.state.high_water_ns))
         record = Record(wall_ns=state.high_water_ns, events=(snapshot(state),))
         self._store.rewrite([record.model_dump_json().encode()])
         self.state = state

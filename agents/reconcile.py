@@ -36,6 +36,16 @@ def elapsed_ns(accepted: OrderAccepted, state: AgentState, moment: Moment) -> in
     return max(moment.boot_ns, moment.wall_ns - accepted.wall_ns, state.high_water_ns - accepted.wall_ns)
 
 
+def now_ns(state: AgentState, moment: Moment) -> int:
+    """Return the wall time to write down: during a hold it goes on with the boot clock at least.
+
+    Else a wall clock that was set back in the hold would, after a reboot, give that time to the hold.
+    """
+    live = state.live
+    held_ns = 0 if live is None else live.accepted.wall_ns + elapsed_ns(live.accepted, state, moment)
+    return max(moment.wall_ns, held_ns)
+
+
 def _clock_implausible(accepted: OrderAccepted, state: AgentState, moment: Moment) -> bool:
     if moment.boot_id == accepted.boot_id:
         return moment.boot_ns < accepted.boot_ns

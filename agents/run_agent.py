@@ -27,7 +27,7 @@ from agents.store import FileDisk
 from protocols.clock import Clock
 from protocols.config import AgentConfig
 from protocols.controls import Control
-from protocols.errors import ConfigError, DriverError, HaltdrillError
+from protocols.errors import ConfigError, DriverError, HaltdrillError, StoreBusy
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_toml
 from protocols.host.logs import FilteringBoundLogger, get_logger
@@ -61,16 +61,20 @@ def run_agent(argv: Sequence[str]) -> int:
         return say_checked(f"agent of site {config.site}")
     if config.lie:
         log.warning("agent.lying", detail="lie = true: this agent reports halts that it never makes")
-    disk = FileDisk(base / config.state / AGENT_STORE)  # it is locked: nobody else acts for this site now
+    disk: FileDisk | None = None
     try:
+        disk = FileDisk(base / config.state / AGENT_STORE)  # it is locked: nobody else acts for this site now
         trust, signer = _authority(config, base, clock, driver)
         take_documents(base / config.state, trust)
         identity = Identity(trust.fleet, config.site, signer)
         ledger = Ledger.open(disk, identity, new_id=secrets.token_hex(16), now_ns=clock.wall_ns())
+    except StoreBusy:
+        raise  # whoever has it looks after the site
     except HaltdrillError:
         # Without authority or memory an agent may obey nothing; but it must not leave its site halted either.
         _restore_anyway(driver, log)
-        disk.close()
+        if disk is not None:
+            disk.close()
         raise
     try:
         parts = AgentParts(

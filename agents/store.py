@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from protocols.errors import StoreError
+from protocols.errors import StoreBusy, StoreError
 from protocols.ids import digest_of
 
 STORE_MAX_BYTES: Final = 512 * 1024 * 1024
@@ -73,7 +73,8 @@ class FileDisk:
         path: The file; its folder is made if it is missing.
 
     Raises:
-        StoreError: It cannot be opened, or another process has it.
+        StoreBusy: Another process has it.
+        StoreError: It cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +91,7 @@ class FileDisk:
             self._descriptor = self._open()
         except BlockingIOError:
             os.close(self._lock)
-            raise StoreError(
+            raise StoreBusy(
                 "another process uses this store", where=str(path), remedy="one agent or witness for each state folder"
             ) from None
         except OSError as error:

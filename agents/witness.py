@@ -180,7 +180,7 @@ class Witness:
             self._say_reading(quoted, signals)
             if challenge.final:
                 self._say_closing(quoted)
-                self._chain.compact_if_grown()
+            self._chain.compact_if_grown(drill_goes_on=not challenge.final)
         except StoreError as error:
             # Not written down is not said: the same challenge may be answered once the disk is back.
             self._log.error("witness.store.failed", detail=str(error), drill=challenge.drill)

@@ -12,6 +12,7 @@
         ├── TransportError        the broker is away, or took too long
         ├── JournalError          the journal cannot be read or appended to
         ├── StoreError            an agent's own disk cannot be read or written
+    │   └── StoreBusy         another process uses it
         ├── DriverError           the actuator did not do what it was told
         ├── ProbeError            the observation could not be made
         └── ChildError            a child process (broker, workload) did not start or died
@@ -93,6 +94,10 @@ class JournalError(WorldError):
 
 class StoreError(WorldError):
     """An agent's or a witness's own disk cannot be read or written."""
+
+
+class StoreBusy(StoreError):
+    """Another process uses this store."""
 
 
 class DriverError(WorldError):

@@ -51,6 +51,12 @@ class Reason(StrEnum):
     DRIVER_FAILED = "driver_failed"
 
 
+PROVOCABLE = frozenset(
+    {Reason.WARRANT_MISMATCH, Reason.UNDER_THRESHOLD, Reason.BAD_SIGNATURE, Reason.UNKNOWN_KEY, Reason.WRONG_TYPE}
+)
+"""Reasons that lie in what an order came with, which its signature does not cover: whoever carries it may
+have caused them."""
+
 TEXT: dict[Reason, str] = {
     Reason.OVERSIZED: "larger than the limit for its kind",
     Reason.BAD_ENVELOPE: "not a DSSE envelope",

@@ -99,8 +99,8 @@ def print_error(error: HaltdrillError) -> None:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON object."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one JSON object, in ASCII: nothing in it is acted upon by a terminal."""
+    typer.echo(json.dumps(document, indent=2))
 
 
 def program_name() -> str:

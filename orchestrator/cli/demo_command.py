@@ -41,6 +41,8 @@ OUT = Path("drill-out")
 APPROVALS = 2
 PRESENCE_S = 30.0
 _MARK = ".haltdrill-demo"
+_OURS = frozenset({_MARK, LOG_NAME, "fleet", "logs", "drills"})
+"""What a demo makes in its folder."""
 
 
 def register(app: typer.Typer) -> None:
@@ -91,15 +93,29 @@ def _controls(text: str) -> list[Control]:
 
 
 def _clear(folder: Path) -> None:
-    """Make room for this demo: only what an earlier demo left is ever removed."""
-    if folder.exists():
-        if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).exists()):
-            raise ConfigError(
-                "is there already and is no demo's", where=str(folder), remedy="give another folder with --out"
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / _MARK).touch()
+    """Make room for this demo: only what an earlier demo left is ever removed.
+
+    Raises:
+        ConfigError: There is something else, or the folder cannot be made.
+    """
+    remedy = "give another folder with --out"
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ConfigError("is there already and is no demo's", where=str(folder), remedy=remedy)
+    try:
+        there = {entry.name: entry for entry in folder.iterdir()} if folder.exists() else {}
+        others = sorted(there.keys() - _OURS) if _MARK in there else sorted(there)
+        if others:
+            what = f"is there already, with {others[0]} in it, which no demo made"
+            raise ConfigError(what, where=str(folder), remedy=remedy)
+        for name in sorted(there.keys() - {_MARK}):
+            if there[name].is_dir() and not there[name].is_symlink():
+                shutil.rmtree(there[name])
+            else:
+                there[name].unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()
+    except OSError as error:
+        raise ConfigError(f"cannot be made ready: {error.strerror}", where=str(folder), remedy=remedy) from error
 
 
 def _near(path: Path) -> Path:

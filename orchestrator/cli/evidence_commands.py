@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, run_command
+from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
 from orchestrator.core.grades import explain
 from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, claimed_fleet, result_of
 from orchestrator.evidence.findings import VerifyReport
@@ -60,7 +60,10 @@ def verify(
         raise ConfigError("it holds no root", where=str(root))
     fleet = _fleet_id(fleet_id)
     found = verify_bundle(raw, roots=roots, fleet=fleet, now_ns=SystemClock().wall_ns())
-    typer.echo(found.model_dump_json(indent=2) if as_json else _told(found))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        typer.echo(_told(found))
     return ExitCode.PASSED if found.verified else ExitCode.NOT_PASSED
 
 

@@ -15,6 +15,7 @@ from orchestrator.core.grades import Verdict, explain
 from orchestrator.evidence.bundle import export_bundle
 from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
 from orchestrator.journal.base import JournalStore
+from orchestrator.report.figures import plain
 from orchestrator.report.files import write_reports
 from protocols.errors import ConfigError, WorldError
 from protocols.keys import Signer
@@ -126,7 +127,7 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
     console.print()
     totals = result.totals
     verdict = "PASSED" if result.passed else "DID NOT PASS"
-    aborted = f" Aborted: {result.abort_reason}." if result.aborted else ""
+    aborted = f" Aborted: {plain(result.abort_reason)}." if result.aborted else ""
     console.print(
         Text(
             f"{verdict}: {totals.passed} of {totals.judged} verified.{aborted}",

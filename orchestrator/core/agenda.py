@@ -14,6 +14,7 @@ from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.messages import Step
+from protocols.reasons import PROVOCABLE
 
 REPEAT_NS = 1_000_000_000
 """Time between two publishes of the same order or release to sites that have not answered."""
@@ -208,8 +209,12 @@ class Agenda:
         return [] if all(self._answered(site) for site in drill.audience) else [RepeatOrder()]
 
     def _answered(self, site: str) -> bool:
+        """Tell whether a site has answered; a refusal that anybody on the way can provoke is no answer."""
         digest = self.drill.step.order_digest
-        return any(receipt.order == digest for _, receipt in self.drill.receipts.get(site, ()))
+        return any(
+            receipt.order == digest and receipt.reason not in PROVOCABLE
+            for _, receipt in self.drill.receipts.get(site, ())
+        )
 
     def _recovering(self, now: Instant) -> list[Intent]:
         drill = self.drill

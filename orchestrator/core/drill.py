@@ -6,6 +6,7 @@ offline verifier all feed it the same events and so see the same drill.
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
@@ -23,6 +24,8 @@ from protocols.trust import FleetTrust
 
 READINGS_PER_CHALLENGE = 4
 SPARE_READINGS = 1_000
+RECEIPTS_PER_STEP = 64
+"""Most that is taken of one witness and of one agent: who speaks more than that only fills the journal."""
 
 SiteWitness = tuple[str, str]
 M = TypeVar("M", bound=Message)
@@ -66,6 +69,7 @@ class Drill:
         nonces: Each challenge's nonce, by its number.
         challenges: Digest of each challenge, by its number.
         receipts: What each agent said, by site, in order of arrival.
+        heard: How much each witness said, by site and witness; also what its track could not use.
         results: The final verdicts, by step and site.
     """
 
@@ -80,6 +84,7 @@ class Drill:
     steps: list[StepRun] = field(default_factory=list)
     tracks: dict[SiteWitness, Track] = field(default_factory=dict)
     closings: dict[SiteWitness, Closing] = field(default_factory=dict)
+    heard: Counted[SiteWitness] = field(default_factory=Counted)
     issued: dict[int, Instant] = field(default_factory=dict)
     nonces: dict[int, str] = field(default_factory=dict)
     challenges: dict[int, str] = field(default_factory=dict)
@@ -203,6 +208,7 @@ class Drill:
         quoted = reading.quotes.seq if reading.quotes.drill == self.drill else None
         digest = digest or reading.digest()
         self.seen.add(digest)
+        self.heard[event.site, event.witness] += 1
         self.tracks[event.site, event.witness].add(
             Sample(
                 seq=reading.link.seq,
@@ -221,6 +227,7 @@ class Drill:
         quoted = closing.quotes.seq if closing.quotes.drill == self.drill else None
         digest = digest or closing.digest()
         self.seen.add(digest)
+        self.heard[event.site, event.witness] += 1
         self.tracks[event.site, event.witness].add(
             Sample(
                 seq=closing.link.seq,
@@ -284,22 +291,31 @@ class Drill:
             True to take it, False to pass over it quietly (a repeat, or another drill's), or the
             reason why it is not to be believed.
         """
-        if isinstance(said, Receipt):
-            # A receipt that names no drill answers something whose signature the agent could not check,
-            # though it may carry our order's payload: anyone can provoke it, so it is no answer to us.
-            mine = said.drill == self.drill and said.order in self._orders()
-            return mine and said.site in self.audience and digest not in self.seen
+        if digest in self.seen:
+            return False
+        return self._answers_us(said) if isinstance(said, Receipt) else self._witnesses_us(said)
+
+    def _answers_us(self, said: Receipt) -> bool | Reason:
+        # A receipt that names no drill answers something whose signature the agent could not check,
+        # though it may carry our order's payload: anyone can provoke it, so it is no answer to us.
+        if said.drill != self.drill or said.order not in self._orders() or said.site not in self.audience:
+            return False
+        full = len(self.receipts.get(said.site, ())) >= RECEIPTS_PER_STEP * len(self.steps)
+        return Reason.MEMORY_FULL if full else True
+
+    def _witnesses_us(self, said: Reading | Closing) -> bool | Reason:
         track = self.tracks.get((said.site, said.witness))
-        if track is None or digest in self.seen:
+        if track is None:
             return False
         quoted = said.quotes
         if quoted.drill != self.drill:
             # A link of its chain, which runs across drills: it brackets nothing here, but fills a gap.
             # What is older than the drill is somebody's replay.
-            return bool(track.samples) and said.link.seq > track.samples[0].seq
-        if (self.nonces.get(quoted.seq), self.challenges.get(quoted.seq)) != (quoted.nonce, quoted.digest):
+            if not track.samples or said.link.seq <= track.samples[0].seq:
+                return False
+        elif (self.nonces.get(quoted.seq), self.challenges.get(quoted.seq)) != (quoted.nonce, quoted.digest):
             return Reason.MALFORMED
-        if len(track.samples) > SPARE_READINGS + READINGS_PER_CHALLENGE * len(self.issued):
+        if self.heard[said.site, said.witness] > SPARE_READINGS + READINGS_PER_CHALLENGE * len(self.issued):
             return Reason.MEMORY_FULL  # its key is right, but nobody needs to speak that much
         return True
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from protocols.envelope import Envelope, one_form, open_envelope, split_frame
 from protocols.errors import EnvelopeError, MessageError, TrustError, UntrustedInput
 from protocols.ids import digest_of
-from protocols.messages import Abort, Closing, Lever, Presence, Reading, Receipt, Release
+from protocols.messages import Abort, Closing, Lever, Presence, Reading, Receipt, Release, Role
 from protocols.reasons import TEXT, Reason
 from protocols.topics import Topics
 from protocols.trust import FleetTrust, check_abort, check_lever
@@ -179,4 +179,6 @@ def _open_presence(envelope: Envelope, trust: FleetTrust, site: str, name: str) 
     keys = trust.agents[site] if name == "agent" else trust.witnesses.get((site, name), {})
     presence, _ = open_envelope(envelope, Presence, keys)
     _same(trust.fleet, site, presence)
+    if presence.name != name or (presence.role is Role.AGENT) != (name == "agent"):
+        raise TrustError(Reason.WRONG_ROLE, "it speaks for somebody else of its site")
     return presence

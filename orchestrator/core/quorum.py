@@ -187,10 +187,10 @@ def in_band(trace: Trace, i: int, j: int, work: Sequence[WorkRate]) -> bool:
     if longest_ns is None or shortest_ns is None or shortest_ns <= 0:
         return False
     for rate in work:
-        first, last = trace.readings[i].counters.get(rate.signal), trace.readings[j].counters.get(rate.signal)
-        if first is None or last is None or first[0] != last[0]:
+        grown = _grown(trace, i, j, rate.signal)
+        if grown is None:
             return False
-        units = (last[1] - first[1]) * NS_PER_S
+        units = grown * NS_PER_S
         if units < rate.band_min_per_s * longest_ns or units > rate.band_max_per_s * shortest_ns:
             return False
     return True
@@ -200,7 +200,9 @@ def steady(trace: Trace, since: Instant, ordered: Instant, work: Sequence[WorkRa
     """Return whether the witness saw steady state from `since` up to the order.
 
     All readings surely taken between the two are used, first to last, since counters tick and
-    sites compute in bursts; gaps over the maximum and a last reading older than that spoil it.
+    sites compute in bursts; gaps over the maximum and a last reading older than that spoil it. And
+    the very last interval must show work over epsilon: a site that was at work, and stopped by
+    itself before the order, has not halted because of it.
     """
     first = bisect_left(trace.after, since)
     last = trace.latest_by(ordered)
@@ -209,7 +211,23 @@ def steady(trace: Trace, since: Instant, ordered: Instant, work: Sequence[WorkRa
     age_ns = ordered.minus(trace.after[last])
     if age_ns is None or age_ns > trace.max_gap_ns or not _connected(trace, first, last):
         return False
-    return in_band(trace, first, last, work)
+    return in_band(trace, first, last, work) and _at_work(trace, last, work)
+
+
+def _at_work(trace: Trace, reading: int, work: Sequence[WorkRate]) -> bool:
+    """Return whether some work counter surely rose by more than epsilon in the interval that ends at a reading."""
+    longest_ns = trace.before[reading].minus(trace.after[reading - 1])
+    return longest_ns is not None and any(
+        grown * NS_PER_S > rate.quiet_per_s * longest_ns
+        for rate in work
+        if (grown := _grown(trace, reading - 1, reading, rate.signal)) is not None
+    )
+
+
+def _grown(trace: Trace, i: int, j: int, signal: str) -> int | None:
+    """Return how far a counter rose from one reading to a later one; None when they do not compare."""
+    first, last = trace.readings[i].counters.get(signal), trace.readings[j].counters.get(signal)
+    return None if first is None or last is None or first[0] != last[0] else last[1] - first[1]
 
 
 def _connected(trace: Trace, first: int, last: int) -> bool:

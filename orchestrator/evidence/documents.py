@@ -15,7 +15,7 @@ from orchestrator.evidence.fold import Documents
 from protocols.envelope import parse_envelope
 from protocols.errors import ConfigError
 from protocols.ids import parse_utc
-from protocols.messages import Warrant
+from protocols.messages import Root, Warrant
 from protocols.trust import FleetTrust, audience_of
 
 _DRILL_TIME_CHARS = len("20261124t140501z")
@@ -29,10 +29,12 @@ class Anchor:
     Attributes:
         roots: Payload digests of the root versions it holds, version 1 first; may be empty.
         fleet: The fleet's id.
+        issued_ns: When each of those roots was issued, wall time.
     """
 
     roots: tuple[str, ...]
     fleet: str
+    issued_ns: tuple[int, ...] = ()
 
     def open_fleet(self, documents: Documents, now_ns: int) -> FleetTrust:
         """Open a bundle's root-signed documents as of `now_ns`.
@@ -44,6 +46,9 @@ class Anchor:
         held = [parse_envelope(raw).digest for raw in documents.held[DocumentKind.ROOT]]
         for version, (ours, theirs) in enumerate(zip(self.roots, held, strict=False), start=1):
             demand(ours == theirs, f"its root version {version} is not the one in the trusted root file")
+        # A root that was replaced before the drill speaks for nobody any more: its keys may be why it was.
+        replaced = len(self.issued_ns) > len(held) and self.issued_ns[len(held)] <= now_ns
+        demand(not replaced, f"its newest root is version {len(held)}, which had been replaced by then")
         return documents.open_fleet(now_ns, self.fleet)
 
 
@@ -53,15 +58,18 @@ def open_anchor(roots: Sequence[bytes] | None, fleet: str | None) -> Anchor:
     Raises:
         ConfigError: Neither is given, or they contradict each other.
         EnvelopeError: The root file holds no envelopes.
+        MessageError: It holds something else than roots.
     """
     if not roots:
         if not fleet:
             raise ConfigError("there is no root to trust", remedy="give the root file or the fleet id")
         return Anchor((), fleet)
-    digests = tuple(parse_envelope(raw).digest for raw in roots)
+    envelopes = [parse_envelope(raw) for raw in roots]
+    digests = tuple(envelope.digest for envelope in envelopes)
+    issued_ns = tuple(parse_utc(Root.decode(envelope.payload).issued_at) for envelope in envelopes)
     if fleet is not None and digests[0] != fleet:
         raise ConfigError("the root file is not that of the fleet id")
-    return Anchor(digests, digests[0])
+    return Anchor(digests, digests[0], issued_ns)
 
 
 def check_opening(event: ev.DrillOpened, trust: FleetTrust, warrant: Warrant, now_ns: int) -> None:

@@ -288,6 +288,7 @@ class _Verification:
             return
         for site in drill.audience:
             check_clocks(drill, site, self._said_in, self.findings)
+        self.findings.notes += [note for site in drill.audience if (note := _receipts_left_out(drill, site))]
         wanted = [(step, site) for step in range(len(drill.warrant.steps)) for site in drill.audience]
         for step, site in wanted:
             if (step, site) not in self._judged:
@@ -343,6 +344,16 @@ class _Verification:
 def _decoded(line: bytes) -> tuple[Record, ev.Stamped]:
     record = decode_record(line, where="")
     return record, stamped_of(record)
+
+
+def _receipts_left_out(drill: Drill, site: str) -> str:
+    """Say how many receipts an agent signed between those that are here; empty when there are none.
+
+    They may answer anybody, so this is no failure; but one that reported a halt may be among them.
+    """
+    numbers = {receipt.link.seq for _, receipt in drill.receipts.get(site, ())}
+    missing = max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
+    return f"site {site}: its agent signed {missing} more between the receipts that are here" if missing else ""
 
 
 def _named(event: ev.Event) -> str:

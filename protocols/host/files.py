@@ -167,15 +167,15 @@ def read_toml(path: Path, model: type[ModelT]) -> ModelT:
     """
     data = read_bytes(path, max_bytes=_CONFIG_MAX_BYTES)
     try:
-        document = tomllib.loads(data.decode("utf-8"))
+        # By way of JSON, because strict models take arrays for tuples there and only there.
+        document = json.dumps(tomllib.loads(data.decode("utf-8")), default=_not_json)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8", where=f"{path}, line {line}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, a number too long, or tables nested too deep
         raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
     try:
-        # By way of JSON, because strict models take arrays for tuples there and only there.
-        return model.model_validate_json(json.dumps(document, default=_not_json))
+        return model.model_validate_json(document)
     except ValidationError as error:
         raise _field_error(path, data, error) from None
 

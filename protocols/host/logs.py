@@ -178,7 +178,17 @@ def _error_line(_logger: object, _method: str, fields: MutableMapping[str, Any])
 def _rendering(*, as_json: bool, colors: bool) -> list[Processor]:
     if as_json:
         return [_in_order, structlog.processors.JSONRenderer(sort_keys=False, default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=colors)]
+    return [_printable, structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def _printable(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Show what a terminal would act upon: reasons and topics come from outside."""
+    return {name: plain(value) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def plain(text: str) -> str:
+    """Return text with every character that is not printable as an escape."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _in_order(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -63,12 +63,17 @@ class SiteMemory:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order may be acted upon, after it was journalled."""
+    """The order may be acted upon, after it was journalled.
+
+    Attributes:
+        now_ns: What counts as now, by which the next use is kept apart from this one.
+    """
 
     order: Order
     digest: str
     warrant: Warrant
     step: Step
+    now_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,7 @@ def admit_order(
     except (TrustError, MessageError, EnvelopeError) as error:
         reason = Reason(error.reason) if isinstance(error, TrustError) else Reason.MALFORMED
         return Refused(reason, error.what, order, digest)
-    return Accepted(order, digest, warrant, step)
+    return Accepted(order, digest, warrant, step, now)
 
 
 def _replayed(order: Order, digest: str) -> Refused:

@@ -179,6 +179,28 @@ async def test_a_damaged_store_is_named_and_the_site_is_not_left_halted(
         assert workload.computes()
 
 
+async def test_a_store_that_cannot_be_opened_does_not_leave_the_site_halted(
+    tmp_path: Path, workload: Workload, mosquitto: RealBroker
+) -> None:
+    """An agent whose disk fails it altogether obeys nothing, but it undoes what it finds halted."""
+    async with running(tmp_path, workload, mosquitto) as (site, dispatcher):
+        agent = await site.agent()
+        await dispatcher.present("agent")
+        await until(workload.computes)
+        await dispatcher.order(hold_s=600.0)
+        await until(lambda: Outcome.HALTED in dispatcher.outcomes)
+        agent.send_signal(signal.SIGKILL)
+        await agent.wait()
+        store = site.folder / "state" / "agent.jsonl"
+        store.unlink()
+        store.mkdir()  # as good as a disk that gives an error
+        again = await site.agent()
+        _, errors = await asyncio.wait_for(again.communicate(), 20)
+        assert again.returncode == 3
+        assert "agent.jsonl: cannot be opened" in errors.decode()
+        assert workload.computes()
+
+
 async def test_without_its_documents_it_does_not_leave_the_site_halted(
     tmp_path: Path, workload: Workload, mosquitto: RealBroker
 ) -> None:

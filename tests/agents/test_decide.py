@@ -128,6 +128,34 @@ def test_after_a_reboot_a_wall_clock_before_the_high_water_mark_restores(desk: D
     assert desk.cause is Cause.CLOCK
 
 
+def test_a_wall_clock_set_back_in_the_hold_gives_no_time_to_it_after_a_reboot(desk: Desk) -> None:
+    """What is written down in a hold goes on with the boot clock, so the reboot sees the clock went back."""
+    desk.accept(100.0)
+    desk.later(10)
+    desk.now = replace(desk.now, wall_ns=desk.now.wall_ns - 60 * S)
+    desk.later(70)
+    desk.ledger.commit(Decision(), desk.now, mark=True)
+    assert desk.state.high_water_ns == kit.NOW_NS + 80 * S
+    desk.now = Moment(desk.now.wall_ns + 10 * S, 5 * S, OTHER_BOOT, veto=False)
+    desk.happens(Tick())
+    assert desk.cause is Cause.CLOCK
+
+
+def test_a_clock_far_behind_brings_two_uses_no_closer(desk: Desk) -> None:
+    """The distance between uses is kept by what counts as now, not by a clock that stands in the past."""
+    warrant = desk.fleet.warrant(uses=2, min_between_uses_s=3600.0, hold_s=30.0)
+    approved = desk.fleet.approve(warrant)
+    desk.ledger.commit(Decision(), desk.now, mark=True)
+    desk.now = replace(desk.now, wall_ns=desk.now.wall_ns - 7200 * S)
+    desk.happens(OrderFrame(desk.fleet.order_frame(desk.fleet.order(warrant), approved)))
+    desk.later(30)
+    desk.happens(Tick())
+    desk.happens(Restored("runs"))
+    assert desk.state.live is None
+    second = desk.fleet.order(warrant, use=2)
+    assert reason_of(desk.happens(OrderFrame(desk.fleet.order_frame(second, approved)))) is Reason.TOO_SOON
+
+
 def test_a_repeat_is_answered_with_the_same_bytes_and_acts_once(desk: Desk) -> None:
     """An order that comes again, also after a restart, gets the very same receipts."""
     order, frame = desk.order()
@@ -313,6 +341,21 @@ def test_pruning_keeps_what_can_still_matter(desk: Desk) -> None:
     assert len(soon.released) == 1
     assert not late.released
     assert late.live is not None
+
+
+def test_a_clock_far_ahead_when_compacting_forgets_nothing_that_it_could_not_account_for(desk: Desk) -> None:
+    """What is forgotten by the time is forgotten together with that time being written down."""
+    warrant = desk.fleet.warrant(hold_s=30.0)
+    approved = desk.fleet.approve(warrant)
+    desk.happens(OrderFrame(desk.fleet.order_frame(desk.fleet.order(warrant), approved)))
+    desk.later(30)
+    desk.happens(Tick())
+    desk.happens(Restored("runs"))
+    desk.ledger.compact(kit.NOW_NS + 30 * 86_400 * S)
+    desk.reopen()
+    assert not desk.state.orders
+    second = desk.happens(OrderFrame(desk.fleet.order_frame(desk.fleet.order(warrant), approved)))
+    assert [draft.outcome for draft in second.drafts] == [Outcome.REFUSED]
 
 
 def test_what_stops_counts_even_when_the_disk_is_full(desk: Desk) -> None:

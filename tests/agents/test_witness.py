@@ -328,6 +328,22 @@ def test_what_is_not_on_the_disk_is_not_said() -> None:
     on_bench(scenario)
 
 
+def test_a_drill_that_is_never_ended_does_not_fill_the_disk(monkeypatch: Any) -> None:
+    """Whoever holds a dispatcher's key and never sends a final challenge costs bounded space."""
+    for name, most in (("COMPACT_MESSAGES", 20), ("DURING_DRILL_MESSAGES", 30), ("KEEP_MESSAGES", 10)):
+        monkeypatch.setattr(f"agents.chain.{name}", most)
+
+    async def scenario(bench: Bench) -> None:
+        for seq in range(1, 101):
+            bench.challenge(seq)
+            await asyncio.sleep(0.25)
+        assert bench.chain.seq == 100
+        assert bench.chain.oldest > 70
+        assert_chained(bench.said)
+
+    on_bench(scenario)
+
+
 def test_compaction_keeps_the_chain_going(monkeypatch: Any) -> None:
     """Old messages go, the head and the newest stay, and the sequence continues."""
     monkeypatch.setattr("agents.chain.COMPACT_MESSAGES", 20)

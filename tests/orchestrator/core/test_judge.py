@@ -111,6 +111,12 @@ class TestNeverVerified:
         assert result.grade is Grade.SELF_REPORTED
         assert not result.halted
 
+    def test_load_that_ended_before_the_order(self) -> None:
+        """A site that worked for most of preflight and then stopped by itself proves no halt either."""
+        for stopped_ms in (700, 1_200, 1_600):
+            world = usual(Load(((0, stopped_ms), (6_200, 10_000))))
+            assert outcome(world) == (Verdict.UNPROVEN, Cause.NO_LOAD), stopped_ms
+
     def test_load_under_the_band(self) -> None:
         """A load of a tenth of the time is no steady state of a band that begins at 30 %."""
         on = tuple((ms, ms + 20) for ms in range(0, 2_000, 200))

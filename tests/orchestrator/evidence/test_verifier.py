@@ -85,6 +85,37 @@ def test_another_fleets_root_verifies_nothing() -> None:
     assert not verify_bundle(drill.bundle).verified
 
 
+def newer_root(drill: Recorded, offset_s: float) -> bytes:
+    """Return root version 2 of a drill's fleet, issued so long after the drill's time."""
+    signers = [kit.key_of(kit.root_label(owner)) for owner in kit.ROOT_OWNERS[:2]]
+    at = format_utc(kit.NOW_NS + round(offset_s * 1e9))
+    changes = {"fleet": drill.fleet.fleet, "root_version": 2, "issued_at": at}
+    return seal(drill.fleet.root.model_copy(update=changes), *signers)
+
+
+def test_a_root_that_was_replaced_before_the_drill_is_no_anchor() -> None:
+    """Whoever holds the newer root is not taken in by documents of the older one's keys."""
+    drill = record_drill()
+    before, after = newer_root(drill, -60), newer_root(drill, 60)
+    assert verify_bundle(drill.bundle, roots=[*drill.roots, after]).verified
+    found = verify_bundle(drill.bundle, roots=[*drill.roots, before])
+    assert any("had been replaced" in finding.what for finding in found.findings)
+
+
+def test_receipts_left_out_between_others_are_noted() -> None:
+    """A dispatcher who hides the receipt that makes a site `contradicted` leaves a hole in its agent's chain."""
+
+    class Hiding(Recorder):
+        def decided(self, event: ev.Event) -> list[ev.Event]:
+            hidden = isinstance(event, ev.ReceiptReceived) and event.site == "beta" and self.agents["beta"].seq == 2
+            return [] if hidden else [event]
+
+    drill = Hiding(Script(lying="beta")).record()
+    assert verdicts(drill.result)[0, "beta"] is Verdict.UNPROVEN
+    assert any("site beta: its agent signed 1 more" in note for note in check(drill).notes)
+    assert not any("its agent signed" in note for note in check(record_drill()).notes)
+
+
 def test_documents_that_expired_since_are_noted_and_no_failure() -> None:
     """A drill of years ago still verifies: documents must have been valid then, not now."""
     drill = record_drill()

@@ -91,6 +91,7 @@ class Script:
         lies: Reports a halt and works on.
         silent: Its agent answers nothing.
         refuses: Its agent refuses every order.
+        provoked: Its agent first meets the order with a warrant that somebody tampered with.
         delay_s: Time from the order to the halt.
         resumes_after_s: Begins to work again inside the hold, this long after the halt.
         stays_down: Never comes back.
@@ -106,6 +107,7 @@ class Script:
     lies: bool = False
     silent: bool = False
     refuses: bool = False
+    provoked: bool = False
     delay_s: float = 0.4
     resumes_after_s: float | None = None
     stays_down: bool = False
@@ -203,6 +205,9 @@ class ScriptedSite:
     async def _order(self, order: Order, transport: Transport) -> None:
         digest = order.digest()
         if self.script.silent or digest in self._orders:
+            return
+        if self.script.provoked and not self._agent.sent:
+            await self._receipt(order, Outcome.REFUSED, transport, Reason.UNDER_THRESHOLD)
             return
         self._orders.add(digest)
         if self.script.refuses:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.drill import Drill
+from orchestrator.core.drill import RECEIPTS_PER_STEP, Drill
 from orchestrator.core.grades import Cause, Grade, Verdict
 from orchestrator.core.states import Phase
 from orchestrator.evidence.bundle import export_bundle
@@ -16,9 +16,21 @@ from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
 from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
-from protocols.messages import Message, Outcome, Receipt
+from protocols.envelope import seal
+from protocols.ids import format_utc
+from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt
 from protocols.reasons import Reason
-from tests.kit import DISPATCHERS, Fleet, agent_label, approver_label, dispatcher_label, key_of, make_fleet
+from tests.kit import (
+    DISPATCHERS,
+    WITNESS_OWNERS,
+    Fleet,
+    agent_label,
+    approver_label,
+    dispatcher_label,
+    key_of,
+    make_fleet,
+    witness_label,
+)
 from tests.orchestrator.runtime.scripted import Chain, Script, Stage
 from tests.virtual import run_virtual
 
@@ -105,6 +117,25 @@ def test_a_witness_with_a_mad_clock_counts_for_nothing(mad: set[str], passed: bo
     assert found.verified is passed
     told = found.notes if passed else tuple(str(finding) for finding in found.findings)
     assert any("by the witness's own clock" in line and "witness w1" in line for line in told)
+
+
+def test_the_sites_own_witness_is_no_owner_of_a_quorum_of_mad_clocks(tmp_path: Path) -> None:
+    """A site's operator and one lying owner spoil the site's verdict, but not everybody's evidence."""
+    fleet = make_fleet(("alpha", "beta"), witnesses=3, record={"owner": WITNESS_OWNERS[0]})
+    stage = Stage(fleet, {"beta": Script(mad_clock=frozenset({"w1", "w2"}))})
+    drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0)))
+    assert not drill.results[0, "beta"].passed
+    bundle = tmp_path / "bundle.jsonl"
+    export_bundle(stage.store, drill.drill, key_of(dispatcher_label(DISPATCHERS[0])), bundle)
+    assert verify_bundle(bundle.read_bytes(), fleet=fleet.fleet, now_ns=fleet.now_ns).findings == ()
+
+
+def test_a_refusal_that_anybody_can_provoke_does_not_end_the_asking() -> None:
+    """Someone who strips the warrant's approvals on the way gets a refusal; the true order still comes."""
+    drill = play(Script(provoked=True))
+    refused = [receipt for _, receipt in drill.receipts["beta"] if receipt.outcome is Outcome.REFUSED]
+    assert [receipt.reason for receipt in refused] == [Reason.UNDER_THRESHOLD]
+    assert drill.passed
 
 
 def test_lost_readings_are_recalled() -> None:
@@ -206,6 +237,62 @@ def test_junk_is_counted_and_stops_nothing() -> None:
     assert drill.passed
     assert rejected == 1000
     assert drill.rejected == 3000
+
+
+async def _chatter(stage: Stage) -> None:
+    """Flood with what is rightly signed by one witness, and by one agent, of one site."""
+    await stage.ordered.wait()
+    drill, fleet = stage.running.drill, stage.fleet
+    elsewhere = Quoted(drill="20200101t000000z-other-abcdef", seq=1, nonce="0" * 32, digest="0" * 64)
+    challenge = len(drill.issued)
+    here = Quoted(drill=drill.drill, seq=challenge, nonce=drill.nonces[challenge], digest=drill.challenges[challenge])
+    for number in range(3000):
+        # Links far ahead, and links that fork: neither is of any use.
+        link = Link(seq=5 + (number % 2) * 1_000_000, prev="1" * 64, boot_id="0" * 8, boot_ns=number)
+        reading = Reading(
+            fleet=fleet.fleet,
+            site="alpha",
+            witness="w1",
+            link=link,
+            at=format_utc(stage.clock.wall_ns()),
+            quotes=elsewhere if number % 2 else here,
+            signals=(),
+        )
+        raw = seal(reading, key_of(witness_label("alpha", "w1")))
+        stage.broker.route(fleet.topics.witness("alpha", "w1"), raw)
+        receipt = Receipt(
+            fleet=fleet.fleet,
+            site="alpha",
+            link=link,
+            at=format_utc(stage.clock.wall_ns()),
+            order=drill.step.order_digest,
+            drill=drill.drill,
+            use=drill.use,
+            step=0,
+            outcome=Outcome.RESTORED,
+            reason=None,
+            detail="",
+            elapsed_ns=number,
+        )
+        stage.broker.route(fleet.topics.agent("alpha"), seal(receipt, key_of(agent_label("alpha"))))
+        if number % 100 == 0:
+            await asyncio.sleep(0.1)
+
+
+def test_one_chatterbox_does_not_fill_the_journal() -> None:
+    """Whoever holds one witness's and one agent's key can add only so much, whatever its messages say."""
+    fleet = two_sites()
+    taken = {"reading.received": 0, "receipt.received": 0}
+
+    def note(stamped: ev.Stamped, _said: Message | None) -> None:
+        event = stamped.event
+        if isinstance(event, ev.ReadingReceived | ev.ReceiptReceived) and event.site == "alpha":
+            taken[event.type] += 1
+
+    drill = run_virtual(Stage(fleet).play(fleet.warrant(), observers=[note], meanwhile=_chatter))
+    assert drill.results[0, "beta"].passed
+    assert taken["reading.received"] < 2_000
+    assert taken["receipt.received"] <= RECEIPTS_PER_STEP
 
 
 def test_the_journal_alone_gives_the_same_drill() -> None:

@@ -192,3 +192,16 @@ def test_a_configuration_that_is_no_text_is_told(tmp_path: Path) -> None:
     path.write_bytes(b'site = "a"\nroot = "\xff"\n')
     with pytest.raises(ConfigError, match="line 2: is not UTF-8"):
         read_toml(path, AgentConfig)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["site = " + "9" * 5000, ".".join(["a"] * 3000) + " = 1", "a = " + "[" * 5000, "a = inf"],
+    ids=["long number", "deep tables", "deep arrays", "infinite"],
+)
+def test_a_hostile_configuration_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    """However it is made, it never ends in anything but a configuration error."""
+    path = tmp_path / "agent.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        read_toml(path, AgentConfig)

@@ -161,6 +161,16 @@ def test_a_person_gets_a_readable_line(capsys: pytest.CaptureFixture[str]) -> No
     assert not written.startswith("{")
 
 
+@pytest.mark.parametrize("hostile", ["\x1b]0;gone\x07\x1b[2J", "\x9b2J", "one\ntwo", "\u202e"])
+def test_nothing_logged_acts_upon_a_terminal(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An abort's reason comes from outside: its escapes are shown, not obeyed."""
+    configure("agent", json=False, clock=ManualClock(wall_ns=0))
+    get_logger().warning("agent.stop.abort", detail=hostile, listed=[hostile])
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert written.rstrip("\n").isprintable()
+
+
 def test_stderr_that_is_no_terminal_gets_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Collected by a supervisor, the same call writes JSON lines, and nothing on standard output."""
     configure("agent")
