@@ -15,7 +15,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from orchestrator.fleet.layout import find_fleet
-from protocols.errors import ConfigError, HaltdrillError
+from protocols.errors import ConfigError, HaltdrillError, WorldError
 
 P = ParamSpec("P")
 
@@ -87,8 +87,24 @@ def guarded(function: Callable[[], ExitCode | int | None]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Nobody reads what we print (`| head`): say no more, and let the interpreter not try again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return ExitCode.PASSED
+    except OSError as error:
+        if debug:
+            raise
+        # Adapters say what failed them; what names no file is our own output, to a disk that is full.
+        what = error.strerror or str(error)
+        if error.filename is None:
+            print_error(WorldError(f"cannot be written: {what}", where="standard output"))
+        else:
+            print_error(WorldError(f"cannot be used: {what}", where=os.fsdecode(error.filename)))
+        _silence_stdout()
+        return ExitCode.NOT_RUN
+
+
+def _silence_stdout() -> None:
+    """Drop what could not be printed, lest the interpreter try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(error: HaltdrillError) -> None:
