@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -56,7 +59,9 @@ def demo(
     lying_site: Annotated[
         bool, typer.Option("--lying-site", help="Let one agent report a halt while its work goes on.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the fleet, report and evidence go.")] = OUT,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where fleet, report and evidence go, in place of an earlier demo's.")
+    ] = OUT,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """Run a whole drill on this machine: real workloads, agents and witnesses, each a process of its own.
@@ -68,8 +73,8 @@ def demo(
     clock = SystemClock()
     console = Console(stderr=as_json)
     folder = out.absolute()
-    _clear(folder)
-    finished, layout = asyncio.run(_demo(folder, sites, chosen, clock, console, lying=lying_site))
+    with _cleared(folder):
+        finished, layout = asyncio.run(_demo(folder, sites, chosen, clock, console, lying=lying_site))
     shown = _relative(finished)
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
@@ -90,16 +95,31 @@ def _controls(text: str) -> list[Control]:
     return [Control(word) for word in words]
 
 
-def _clear(folder: Path) -> None:
-    """Make room for this demo: only what an earlier demo left is ever removed."""
-    if folder.exists():
-        if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).exists()):
+@contextlib.contextmanager
+def _cleared(folder: Path) -> Iterator[None]:
+    """Make room for this demo and keep others out of it: only what an earlier demo left is ever removed."""
+    try:
+        if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).exists())):
             raise ConfigError(
                 "is there already and is no demo's", where=str(folder), remedy="give another folder with --out"
             )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / _MARK).touch()
+        folder.mkdir(parents=True, exist_ok=True)
+        mark = (folder / _MARK).open("a")
+    except OSError as error:
+        raise ConfigError(f"cannot be used: {error.strerror}", where=str(folder)) from error
+    with mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                "another demo is running there", where=str(folder), remedy="wait for it, or give --out another folder"
+            ) from None
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != _MARK:
+                entry.unlink()
+        yield
 
 
 def _near(path: Path) -> Path:
