@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
@@ -140,6 +141,17 @@ def fleet_folder(given: Path | None, *near: Path) -> Path:
             raise ConfigError("there is no such folder", where=str(given))
         return given
     return find_fleet(*(place.absolute().parent for place in near), Path.cwd())
+
+
+@contextlib.contextmanager
+def placed(word: str, path: Path) -> Iterator[None]:
+    """Let an error that knows its place only as `word` name the file that the person gave."""
+    try:
+        yield
+    except HaltdrillError as error:
+        if error.where == word:
+            error.where = str(path)
+        raise
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
