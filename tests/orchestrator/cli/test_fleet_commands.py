@@ -247,6 +247,18 @@ def test_an_error_names_the_file_that_the_person_gave(fleet: FleetLayout, tmp_pa
     assert _haltdrill("abort", "--fleet", fleet.folder).stderr.startswith(f"error: {journal}: no drill is open")
 
 
+def test_a_plan_that_was_changed_after_its_approval_is_not_run(fleet: FleetLayout) -> None:
+    """What runs is what was approved; whoever edits the plan afterwards is told, before anybody is ordered."""
+    plan = fleet.plans / "pause.yaml"
+    for owner in ("regulator", "operations"):
+        _haltdrill("approve", plan, "--key", fleet.approver_key(owner), "--yes")
+    plan.write_text(plan.read_text().replace("hold_s: 30", "hold_s: 31"))
+    refused = _haltdrill("run", plan)
+    assert refused.exit_code == ExitCode.USAGE
+    assert "they differ in steps" in refused.stderr
+    assert "No drill has been run yet" in _haltdrill("drills", "--fleet", fleet.folder).stdout
+
+
 def test_a_damaged_journal_says_so(fleet: FleetLayout) -> None:
     """Free space and permissions, the way out of a full disk, are no way out of a file that is rubbish."""
     (fleet.folder / "journal.sqlite").write_bytes(b"rubbish " * 1000)
