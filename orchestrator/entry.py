@@ -66,7 +66,7 @@ def _orchestrator(arguments: list[str]) -> int:
             raise
         raise ConfigError(
             f"this command needs {error.name}, which is not installed",
-            remedy="pip install 'haltdrill[orchestrator]'",
+            remedy="pip install 'haltdrill[orchestrator]'; only agent and witness work without",
         ) from None
     result = app(args=arguments, prog_name="haltdrill", standalone_mode=True)
     return result if isinstance(result, int) else 0
