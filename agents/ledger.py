@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from agents.decide import Decision, Draft
+from agents.decision import Decision, Draft
 from agents.events import (
     Event,
     LeverEngaged,

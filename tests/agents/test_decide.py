@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from agents.decide import ApplyFailed, Decision, Halted, Input, OrderFrame, Restored, StopEnvelope, Tick, decide
+from agents.decide import decide
+from agents.decision import ApplyFailed, Decision, Halted, Input, OrderFrame, Restored, StopEnvelope, Tick
 from agents.events import Cause, OrderEnding, Record
 from agents.ledger import Identity, Ledger
 from agents.observation import Observation, SiteState
