@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from agents.courier import wait_for_event
-from agents.decide import ApplyFailed, Halted, Input, Restored, Tick
+from agents.decision import ApplyFailed, Halted, Input, Restored, Tick
 from agents.drivers.base import Driver
 from agents.events import OrderAccepted
 from agents.observation import Observation, SiteState

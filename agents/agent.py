@@ -9,17 +9,8 @@ from typing import Any
 
 from agents.actuate import Actuator
 from agents.courier import Courier, Parcel, Ration, wait_for_event
-from agents.decide import (
-    HEARTBEAT_NS,
-    HELD_HEARTBEAT_NS,
-    Decision,
-    Input,
-    OrderFrame,
-    StopEnvelope,
-    Stopping,
-    Tick,
-    decide,
-)
+from agents.decide import HEARTBEAT_NS, HELD_HEARTBEAT_NS, decide
+from agents.decision import Decision, Input, OrderFrame, StopEnvelope, Stopping, Tick
 from agents.drivers.base import Driver
 from agents.ledger import Ledger, stops_only
 from agents.offload import Offload

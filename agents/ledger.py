@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from agents import reconcile
-from agents.decide import Decision, Draft
+from agents.decision import Decision, Draft
 from agents.events import (
     Event,
     LeverEngaged,

@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the command's name; those of the process if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt:
@@ -33,6 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+
+
+def _open_streams() -> None:
+    """Give closed standard streams to the null device, so that no file of ours gets their numbers."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest free number: the one that was closed
+            setattr(sys, name, os.fdopen(null, "r" if descriptor == 0 else "w", encoding="utf-8"))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -57,7 +66,7 @@ def _orchestrator(arguments: list[str]) -> int:
             raise
         raise ConfigError(
             f"this command needs {error.name}, which is not installed",
-            remedy="pip install 'haltdrill[orchestrator]'",
+            remedy="pip install 'haltdrill[orchestrator]'; only agent and witness work without",
         ) from None
     result = app(args=arguments, prog_name="haltdrill", standalone_mode=True)
     return result if isinstance(result, int) else 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
@@ -15,7 +16,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from orchestrator.fleet.layout import find_fleet
-from protocols.errors import ConfigError, HaltdrillError
+from protocols.errors import ConfigError, HaltdrillError, WorldError
 
 P = ParamSpec("P")
 
@@ -87,8 +88,24 @@ def guarded(function: Callable[[], ExitCode | int | None]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Nobody reads what we print (`| head`): say no more, and let the interpreter not try again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return ExitCode.PASSED
+    except OSError as error:
+        if debug:
+            raise
+        # Adapters say what failed them; what names no file is our own output, to a disk that is full.
+        what = error.strerror or str(error)
+        if error.filename is None:
+            print_error(WorldError(f"cannot be written: {what}", where="standard output"))
+        else:
+            print_error(WorldError(f"cannot be used: {what}", where=os.fsdecode(error.filename)))
+        _silence_stdout()
+        return ExitCode.NOT_RUN
+
+
+def _silence_stdout() -> None:
+    """Drop what could not be printed, lest the interpreter try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(error: HaltdrillError) -> None:
@@ -124,6 +141,17 @@ def fleet_folder(given: Path | None, *near: Path) -> Path:
             raise ConfigError("there is no such folder", where=str(given))
         return given
     return find_fleet(*(place.absolute().parent for place in near), Path.cwd())
+
+
+@contextlib.contextmanager
+def placed(word: str, path: Path) -> Iterator[None]:
+    """Let an error that knows its place only as `word` name the file that the person gave."""
+    try:
+        yield
+    except HaltdrillError as error:
+        if error.where == word:
+            error.where = str(path)
+        raise
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import secrets
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +61,9 @@ def demo(
     lying_site: Annotated[
         bool, typer.Option("--lying-site", help="Let one agent report a halt while its work goes on.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the fleet, report and evidence go.")] = OUT,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where fleet, report and evidence go, in place of an earlier demo's.")
+    ] = OUT,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """Run a whole drill on this machine: real workloads, agents and witnesses, each a process of its own.
@@ -70,8 +75,8 @@ def demo(
     clock = SystemClock()
     console = Console(stderr=as_json)
     folder = out.absolute()
-    _clear(folder)
-    finished, layout = asyncio.run(_demo(folder, sites, chosen, clock, console, lying=lying_site))
+    with _cleared(folder):
+        finished, layout = asyncio.run(_demo(folder, sites, chosen, clock, console, lying=lying_site))
     shown = _relative(finished)
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
@@ -92,11 +97,12 @@ def _controls(text: str) -> list[Control]:
     return [Control(word) for word in words]
 
 
-def _clear(folder: Path) -> None:
-    """Make room for this demo: only what an earlier demo left is ever removed.
+@contextlib.contextmanager
+def _cleared(folder: Path) -> Iterator[None]:
+    """Make room for this demo and keep others out of it: only what an earlier demo left is ever removed.
 
     Raises:
-        ConfigError: There is something else, or the folder cannot be made.
+        ConfigError: There is something else, another demo, or the folder cannot be made.
     """
     remedy = "give another folder with --out"
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -107,15 +113,30 @@ def _clear(folder: Path) -> None:
         if others:
             what = f"is there already, with {others[0]} in it, which no demo made"
             raise ConfigError(what, where=str(folder), remedy=remedy)
-        for name in sorted(there.keys() - {_MARK}):
-            if there[name].is_dir() and not there[name].is_symlink():
-                shutil.rmtree(there[name])
-            else:
-                there[name].unlink()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _MARK).touch()
+        mark = (folder / _MARK).open("a")
     except OSError as error:
         raise ConfigError(f"cannot be made ready: {error.strerror}", where=str(folder), remedy=remedy) from error
+    with mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                "another demo is running there", where=str(folder), remedy="wait for it, or give --out another folder"
+            ) from None
+        _remove(there[name] for name in sorted(there.keys() - {_MARK}))
+        yield
+
+
+def _remove(entries: Iterable[Path]) -> None:
+    for entry in entries:
+        try:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        except OSError as error:
+            raise ConfigError(f"cannot be removed: {error.strerror}", where=str(entry)) from error
 
 
 def _near(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
+from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, placed, print_json, run_command
 from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
@@ -76,7 +76,7 @@ def run(
     check_same(source, approved, loaded.trust, path, clock.wall_ns())
     configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
     console = Console(stderr=as_json)
-    finished = asyncio.run(_run(loaded, raw, clock, console, wait_s))
+    finished = asyncio.run(_run(loaded, path, raw, clock, console, wait_s))
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
     tell(finished, console, root=DocumentsLayout(Path(loaded.config.fleet)).root)
@@ -102,13 +102,16 @@ def _log_path(loaded: LoadedFleet, given: Path | None) -> Path:
     return path
 
 
-async def _run(loaded: LoadedFleet, warrant: bytes, clock: SystemClock, console: Console, wait_s: float) -> Finished:
+async def _run(
+    loaded: LoadedFleet, path: Path, warrant: bytes, clock: SystemClock, console: Console, wait_s: float
+) -> Finished:
     signer = read_private_key(Path(loaded.config.dispatcher_key))
     store = SqliteJournal(Path(loaded.config.journal))
     filters = Topics(loaded.trust.fleet).orchestrator_filters()
     try:
         # Before anybody is waited for: what is wrong with the warrant is said at once.
-        check_may_open(loaded.documents, warrant, signer, store, wall_ns=clock.wall_ns())
+        with placed("warrant", path):
+            check_may_open(loaded.documents, warrant, signer, store, wall_ns=clock.wall_ns())
         with Leash() as leash:
             async with (
                 broker_for(loaded.config.broker, embedded=loaded.config.embedded, leash=leash) as broker,
@@ -125,7 +128,9 @@ async def _run(loaded: LoadedFleet, warrant: bytes, clock: SystemClock, console:
 
 @run_command
 def abort(
-    drill: Annotated[str | None, typer.Argument(help="The drill. By default the one that is open.")] = None,
+    drill: Annotated[
+        str | None, typer.Argument(metavar="DRILL", help="The drill. By default the one that is open.")
+    ] = None,
     *,
     fleet: FleetOption = None,
     key: Annotated[
@@ -142,13 +147,14 @@ def abort(
     """
     clock = SystemClock()
     loaded = load_fleet(fleet_folder(fleet), clock.wall_ns())
-    signer = read_private_key(key or Path(loaded.config.dispatcher_key))
+    key = key or Path(loaded.config.dispatcher_key)
+    signer = read_private_key(key)
     trust = loaded.trust
     if signer.public_key.keyid not in {*trust.dispatchers.keys, *trust.approvers.keys}:
         raise ConfigError("this key is neither a dispatcher's nor an approver's", where=str(key))
     store = SqliteJournal(Path(loaded.config.journal))
     try:
-        chosen = _choose(store.drills(), drill)
+        chosen = _choose(store.drills(), drill, loaded.config.journal)
         _, envelope = make_abort(
             signer, trust.fleet, chosen.warrant, chosen.use, reason, secrets.token_hex(16), clock.wall_ns()
         )
@@ -167,12 +173,12 @@ def abort(
     return ExitCode.PASSED
 
 
-def _choose(known: list[DrillSummary], wanted: str | None) -> DrillSummary:
+def _choose(known: list[DrillSummary], wanted: str | None, journal: str) -> DrillSummary:
     candidates = [entry for entry in known if (entry.drill == wanted if wanted else not entry.closed)]
     if not candidates:
         raise ConfigError(
             f"there is no drill {wanted}" if wanted else "no drill is open",
-            where="journal",
+            where=journal,
             remedy="list them with: haltdrill drills",
         )
     return candidates[-1]
@@ -213,7 +219,7 @@ def drills(*, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
 
 @run_command
 def export(
-    drill: Annotated[str, typer.Argument(help="The drill, as `haltdrill drills` lists it.", show_default=False)],
+    drill: Annotated[str, typer.Argument(metavar="DRILL", help="The drill, as `haltdrill drills` lists it.")],
     *,
     fleet: FleetOption = None,
     as_json: JsonFlag = False,
@@ -226,7 +232,7 @@ def export(
     signer = read_private_key(Path(loaded.config.dispatcher_key))
     store = SqliteJournal(Path(loaded.config.journal))
     try:
-        chosen = _choose(store.drills(), drill)
+        chosen = _choose(store.drills(), drill, loaded.config.journal)
         if not chosen.closed:
             raise ConfigError("it has not come to its end, so there is no evidence of it", where=f"drill {drill}")
         finished = write_files(store, chosen.drill, signer, Path(loaded.config.drills))

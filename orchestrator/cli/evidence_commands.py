@@ -10,6 +10,7 @@ import typer
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
 from orchestrator.core.grades import explain
 from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, claimed_fleet, result_of
+from orchestrator.evidence.documents import open_anchor
 from orchestrator.evidence.findings import VerifyReport
 from orchestrator.evidence.result import DrillResult
 from orchestrator.evidence.verifier import verify_bundle
@@ -17,7 +18,7 @@ from orchestrator.fleet.load import load_config, read_roots
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.report import figures as fig
 from orchestrator.report.formats import ReportFormat, render
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, HaltdrillError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, write_atomic
 
@@ -55,16 +56,24 @@ def verify(
             "there is nothing to trust", where="verify", remedy="give --root FILE or --fleet-id HEX, from elsewhere"
         )
     raw = read_bytes(bundle, max_bytes=BUNDLE_MAX_BYTES)
-    roots = read_roots(root) if root is not None else None
-    if root is not None and not roots:
-        raise ConfigError("it holds no root", where=str(root))
     fleet = _fleet_id(fleet_id)
+    roots = _roots(root, fleet) if root is not None else None
     found = verify_bundle(raw, roots=roots, fleet=fleet, now_ns=SystemClock().wall_ns())
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         typer.echo(_told(found))
     return ExitCode.PASSED if found.verified else ExitCode.NOT_PASSED
+
+
+def _roots(path: Path, fleet: str | None) -> tuple[bytes, ...]:
+    """Read what is to be trusted. That it cannot be is the caller's mistake, and says nothing of the evidence."""
+    roots = read_roots(path)
+    try:
+        open_anchor(roots, fleet)
+    except HaltdrillError as error:
+        raise ConfigError(f"it cannot be trusted as a root: {error.what}", where=str(path)) from error
+    return roots
 
 
 def _fleet_id(given: str | None) -> str | None:
@@ -149,7 +158,10 @@ def report(
 def _from_bundle(path: Path) -> DrillResult:
     """Return a bundle's result, recomputed. Its own root is believed, so this shows only that it is whole."""
     raw = read_bytes(path, max_bytes=BUNDLE_MAX_BYTES)
-    found = verify_bundle(raw, fleet=claimed_fleet(raw))
+    fleet = claimed_fleet(raw)
+    if not fleet:
+        raise ConfigError("is no evidence bundle", where=str(path))
+    found = verify_bundle(raw, fleet=fleet)
     if not found.verified or found.result is None:
         raise ConfigError(
             f"it is no whole bundle: {found.findings[0]}", where=str(path), remedy="see all with: haltdrill verify"

@@ -14,6 +14,7 @@ from orchestrator.cli.common import (
     JsonFlag,
     confirmed,
     fleet_folder,
+    placed,
     print_json,
     run_command,
 )
@@ -110,7 +111,8 @@ def approve(
     source = load_plan(plan)
     trust = load_documents(fleet_folder(fleet, plan), now_ns).trust
     signer = read_private_key(key)
-    approval = prepare_approval(source, trust, signer, warrant or warrant_path(plan), nonce=_nonce, now_ns=now_ns)
+    with placed("key", key):
+        approval = prepare_approval(source, trust, signer, warrant or warrant_path(plan), nonce=_nonce, now_ns=now_ns)
     if not as_json or not yes:
         typer.echo(approval.text, err=as_json)
     if not approval.already:

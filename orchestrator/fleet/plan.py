@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from orchestrator.fleet.yaml_tree import YAML_MAX_BYTES, KeyPath, Value, YamlTree, parse_yaml, path_text
-from protocols.controls import Control, ControlParams
+from protocols.controls import ControlParams
 from protocols.errors import ConfigError
 from protocols.host.files import read_bytes
 from protocols.ids import Name, Seconds, SiteId, Text, format_utc
@@ -308,8 +308,3 @@ def _first_error(tree: YamlTree, problems: list[_Problem]) -> ConfigError:
 
 def _error(tree: YamlTree, path: KeyPath, what: str, remedy: str, *, key: bool = False) -> ConfigError:
     return ConfigError(f"{path_text(path)}: {what}" if path else what, where=tree.where(path, key=key), remedy=remedy)
-
-
-def control_words() -> tuple[Control, ...]:
-    """Return the controls that a plan may name."""
-    return tuple(Control(word) for word in _PARAMS)

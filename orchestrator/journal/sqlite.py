@@ -27,6 +27,7 @@ CREATE TABLE parties (
 ) STRICT, WITHOUT ROWID;
 """
 _REMEDY = "check the disk's free space and the file's permissions"
+_DAMAGED_REMEDY = "restore it from a backup; or move it away, and have plans approved anew for the journal that begins"
 
 
 class SqliteJournal:
@@ -69,7 +70,9 @@ class SqliteJournal:
         except OSError as error:
             raise JournalError(f"cannot be opened: {error.strerror}", where=self._where, remedy=_REMEDY) from error
         except sqlite3.Error as error:
-            raise JournalError(f"the journal failed: {error}", where=self._where, remedy=_REMEDY) from error
+            # The world's failures are "operational"; the other kind says that the file itself is damaged.
+            remedy = _REMEDY if isinstance(error, sqlite3.OperationalError) else _DAMAGED_REMEDY
+            raise JournalError(f"the journal failed: {error}", where=self._where, remedy=remedy) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

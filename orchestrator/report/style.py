@@ -61,6 +61,7 @@ align-items:flex-start;gap:4px}}
 @page{size:A4;margin:14mm}
 @media print{:root{--bg:#fff;--ink:#000;--soft:#444;--line:#bbb;--panel:#f5f5f5;--good:#0b6b45;--good-bg:#e7f5ee;
 --bad:#8a5300;--bad-bg:#fdf3e0;--loud:#a3161f;--loud-bg:#fdeaea;--accent:#1f5fa8;--band:#1f5fa833}
-body{font-size:11pt}main{max-width:none;padding:0}table{font-size:9pt}th,td{padding-right:6px}
+body{font-size:11pt}main{max-width:none;padding:0}.wide{overflow:visible}table{font-size:8pt}
+th,td{padding-right:6px;white-space:normal}.n,.verdict{white-space:nowrap}.n:last-child{white-space:normal}
 tr,.why li,.curve,.again,.outcome{break-inside:avoid}h2{break-after:avoid}}
 """

@@ -51,11 +51,11 @@ class EventLog:
             return  # one line a reading is too much to make and then to drop
         own = event.model_dump(exclude={"type", "envelope", "result", "audience"}, exclude_none=True)
         fields: dict[str, Any] = {"drill": self._drill.drill, "clock_epoch": stamped.epoch, "t_ns": stamped.t_ns, **own}
-        self._name_step(fields)
         if isinstance(event, ev.DrillOpened):
             fields["sites"] = len(event.audience)
         if isinstance(said, Receipt):
             fields |= {"outcome": said.outcome, "reason": said.reason, "detail": said.detail, "order": said.order}
+        self._name_step(fields)
         if isinstance(event, ev.SiteJudged):
             result = event.result
             fields |= {
@@ -69,10 +69,14 @@ class EventLog:
         getattr(self._log, level)(event.type, **fields)
 
     def _name_step(self, fields: dict[str, Any]) -> None:
-        number = fields.get("step")
-        if isinstance(number, int) and number < len(self._drill.warrant.steps):
-            step = self._drill.warrant.steps[number]
-            fields |= {"step_name": step.name, "control": step.params.control}
+        """Add step, control and order to the fields that name one of them."""
+        order = fields.get("order")
+        for run in self._drill.steps:
+            if run.number == fields.get("step") or (order and run.order_digest == order):
+                step = self._drill.warrant.steps[run.number]
+                fields |= {"step": run.number, "step_name": step.name, "control": step.params.control}
+                if run.order_digest:
+                    fields["order"] = run.order_digest
 
     @staticmethod
     def _level(event: ev.Event, said: Message | None) -> str:

@@ -126,14 +126,20 @@ def write_private(path: Path, data: bytes) -> None:
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace a file as a whole: after a crash there is the old content or the new, never a part.
 
+    A symbolic link stays, and its target is replaced; a device or a pipe is never replaced by a file.
+
     Args:
         path: The file to make or replace.
         data: Its new content.
         mode: Its permissions, before the umask.
 
     Raises:
-        ConfigError: It cannot be written; the old content is untouched.
+        ConfigError: It cannot be written, or is no regular file; what was there is untouched.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError("is not a regular file", where=str(path))
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -315,6 +315,8 @@ async def _discard(client: aiomqtt.Client) -> None:
     paho = client._client  # noqa: SLF001 - see `_enter`
     left = paho.socket()
     if left is not None:
+        # aiomqtt would watch the descriptor a moment later, when it is closed or another socket's.
+        paho.on_socket_register_write = lambda *_: None
         paho.disconnect()
         loop = asyncio.get_running_loop()
         if isinstance(left, socket.socket) and left.fileno() >= 0:

@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from agents.decide import Halted, Input, OrderFrame, Restored, StopEnvelope, Tick, decide
+from agents.decide import decide
+from agents.decision import Halted, Input, OrderFrame, Restored, StopEnvelope, Tick
 from agents.ledger import Identity, Ledger
 from agents.observation import SiteState
 from agents.reconcile import Action, next_action, wanted

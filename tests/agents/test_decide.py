@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from agents.decide import ApplyFailed, Decision, Halted, Input, OrderFrame, Restored, StopEnvelope, Tick, decide
+from agents.decide import decide
+from agents.decision import ApplyFailed, Decision, Halted, Input, OrderFrame, Restored, StopEnvelope, Tick
 from agents.events import Cause, OrderEnding, Record
 from agents.ledger import Identity, Ledger
 from agents.observation import Observation, SiteState
@@ -330,6 +331,19 @@ def test_a_snapshot_is_the_whole_memory(desk: Desk) -> None:
     desk.ledger.compact(desk.now.wall_ns)
     desk.reopen()
     assert desk.state == before
+
+
+def test_a_log_that_has_grown_is_rewritten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that runs for years fills no disk: beyond its bound the log holds only what still matters."""
+    monkeypatch.setattr("agents.ledger.COMPACT_BYTES", 20_000)
+    desk.reopen()
+    for _ in range(60):
+        desk.happens(StopEnvelope(desk.fleet.dispatch(desk.fleet.release(desk.order()[0]))))
+    grown = len(desk.disk.data)
+    assert grown > 20_000
+    desk.now = replace(desk.now, wall_ns=desk.now.wall_ns + KEEP_NS + S)
+    desk.ledger.compact_if_grown(desk.now.wall_ns)
+    assert len(desk.disk.data) < grown / 10
 
 
 def test_pruning_keeps_what_can_still_matter(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,22 @@ def test_a_witness_holds_none_of_the_code_that_acts() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout == "[]\n"
+
+
+def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """A script that logs to a full disk gets "could not run", never 1, which means that a drill did not pass."""
+    argv = [sys.executable, "-m", "orchestrator.entry", "init", str(tmp_path / "fleet"), "--sites", "1"]
+    with Path("/dev/full").open("wb") as full:
+        told = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert told.returncode == StoreError.exit_code
+    assert told.stderr == "error: standard output: cannot be written: No space left on device\n"
+
+
+def test_a_closed_standard_output_is_no_trouble(tmp_path: Path) -> None:
+    """Started by a supervisor that closes it, a command works, and no file of ours gets its number."""
+    argv = [sys.executable, "-m", "orchestrator.entry", "init", str(tmp_path / "fleet"), "--sites", "1"]
+    told = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *argv], stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert (tmp_path / "fleet" / "haltdrill.toml").exists()

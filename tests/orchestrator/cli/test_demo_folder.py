@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.demo_command import _clear as clear
+from orchestrator.cli.demo_command import _cleared as cleared
 from protocols.errors import ConfigError
 
 MARK = ".haltdrill-demo"
+
+
+def clear(folder: Path) -> None:
+    """Make room as a demo does, and end at once."""
+    with cleared(folder):
+        pass
 
 
 def test_what_an_earlier_demo_left_makes_room(tmp_path: Path) -> None:

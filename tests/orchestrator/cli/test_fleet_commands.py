@@ -15,6 +15,7 @@ from orchestrator.cli.common import ExitCode, guarded
 from orchestrator.cli.main import app
 from orchestrator.fleet.layout import FleetLayout
 from protocols.errors import ConfigError, HaltdrillError, WorldError
+from protocols.host.logs import close
 
 RUNNER = CliRunner()
 HALTDRILL = [sys.executable, "-c", "from orchestrator.cli.main import main; main()"]
@@ -231,3 +232,36 @@ def test_a_reader_that_goes_away_is_no_error(fleet: FleetLayout) -> None:
         )
     assert done.stderr == b""
     assert done.returncode in {0, 1}
+
+
+def test_an_error_names_the_file_that_the_person_gave(fleet: FleetLayout, tmp_path: Path) -> None:
+    """With five keys and four warrants at hand, "this key" and "the warrant" do not say which."""
+    plan, wrong = fleet.plans / "pause.yaml", fleet.dispatcher_key
+    assert _haltdrill("approve", plan, "--key", wrong, "--yes").stderr.startswith(f"error: {wrong}: this key")
+    _haltdrill("approve", plan, "--key", fleet.approver_key("regulator"), "--yes")
+    short = _haltdrill("run", plan, "--log", tmp_path / "log")
+    close()
+    assert short.exit_code == ExitCode.USAGE
+    assert short.stderr.startswith(f"error: {fleet.plans / 'pause.warrant.json'}: approved by 1 of the 2")
+    journal = fleet.folder / "journal.sqlite"
+    assert _haltdrill("abort", "--fleet", fleet.folder).stderr.startswith(f"error: {journal}: no drill is open")
+
+
+def test_a_plan_that_was_changed_after_its_approval_is_not_run(fleet: FleetLayout) -> None:
+    """What runs is what was approved; whoever edits the plan afterwards is told, before anybody is ordered."""
+    plan = fleet.plans / "pause.yaml"
+    for owner in ("regulator", "operations"):
+        _haltdrill("approve", plan, "--key", fleet.approver_key(owner), "--yes")
+    plan.write_text(plan.read_text().replace("hold_s: 30", "hold_s: 31"))
+    refused = _haltdrill("run", plan)
+    assert refused.exit_code == ExitCode.USAGE
+    assert "they differ in steps" in refused.stderr
+    assert "No drill has been run yet" in _haltdrill("drills", "--fleet", fleet.folder).stdout
+
+
+def test_a_damaged_journal_says_so(fleet: FleetLayout) -> None:
+    """Free space and permissions, the way out of a full disk, are no way out of a file that is rubbish."""
+    (fleet.folder / "journal.sqlite").write_bytes(b"rubbish " * 1000)
+    told = _haltdrill("drills", "--fleet", fleet.folder)
+    assert told.exit_code == ExitCode.NOT_RUN
+    assert "file is not a database (restore it from a backup" in told.stderr

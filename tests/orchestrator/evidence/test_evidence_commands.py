@@ -102,3 +102,21 @@ def test_a_report_comes_from_a_bundle(passed: Recorded, tmp_path: Path) -> None:
     bundle.write_bytes(passed.bundle)
     printed = run("report", bundle, "--format", "json")
     assert json.loads(printed.output)["passed"] is True
+
+
+def test_what_cannot_be_trusted_says_nothing_of_the_evidence(passed: Recorded, tmp_path: Path) -> None:
+    """A wrong root file is the caller's mistake: 2, never the 1 that accuses whoever made the bundle."""
+    bundle, root = put(tmp_path, passed)
+    for content in (b"", b"rubbish", root.read_bytes()[:200]):
+        (tmp_path / "bad.json").write_bytes(content)
+        done = run("verify", bundle, "--root", tmp_path / "bad.json")
+        assert done.exit_code == 2
+        assert done.stderr.startswith(f"error: {tmp_path / 'bad.json'}: it cannot be trusted as a root")
+    assert run("verify", bundle, "--root", root, "--fleet-id", "0" * 64).exit_code == 2
+
+
+def test_what_is_no_bundle_has_no_report(tmp_path: Path) -> None:
+    """Any other file is told from a bundle that was cut short."""
+    (tmp_path / "file").write_bytes(b"rubbish")
+    done = run("report", tmp_path / "file")
+    assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path / 'file'}: is no evidence bundle\n")

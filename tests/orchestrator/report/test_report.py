@@ -16,6 +16,7 @@ from orchestrator.report import figures as fig
 from orchestrator.report.curve import curve
 from orchestrator.report.files import NAMES, write_reports
 from orchestrator.report.formats import ReportFormat, render
+from orchestrator.report.style import STYLE
 from tests.orchestrator.recorder import Recorded, Script, record_drill
 
 HOSTILE = '<script>alert(1)</script><img src="http://x/y.png" onerror=\'x\'>&\u202e"]]>'
@@ -192,3 +193,9 @@ def test_reports_are_written_beside_the_bundle(mixed: Recorded, tmp_path) -> Non
     page = write_reports(mixed.store, mixed.drill, tmp_path)
     assert page.name == "report.html"
     assert {path.name for path in tmp_path.iterdir()} == set(NAMES.values())
+
+
+def test_paper_cuts_no_column_off() -> None:
+    """On paper nobody can scroll: the wide table, which scrolls on a screen, shows itself whole there."""
+    assert ".wide{overflow-x:auto" in STYLE
+    assert ".wide{overflow:visible}" in STYLE.partition("@media print")[2]

@@ -152,6 +152,22 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_never_takes_the_place_of_something_else(tmp_path: Path) -> None:
+    """`--out /dev/null`, typed as root, must not leave the machine without /dev/null; a link stays a link."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link-to-pipe").symlink_to("pipe")
+    for name in ("pipe", "folder", "link-to-pipe"):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            write_atomic(tmp_path / name, b"new")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    write_atomic(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
 def test_a_configuration_becomes_its_model(tmp_path: Path) -> None:
     """TOML arrays become the model's tuples, and everything else is taken strictly."""
     path = tmp_path / "agent.toml"

@@ -336,6 +336,17 @@ async def test_a_mute_broker_is_given_up(mute: BrokerConfig) -> None:
     await until(lambda: _open_files() <= files)
 
 
+async def test_giving_up_leaves_no_socket_watched(mute: BrokerConfig) -> None:
+    """What is no broker is given up without a word from asyncio about a descriptor that is closed by now."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    subject = MqttTransport(mute, ["t"], clock=SystemClock(), client_id="subject", connect_timeout_s=0.5)
+    with pytest.raises(TransportError, match="did not answer in time"):
+        await subject.__aenter__()
+    await asyncio.sleep(0.1)
+    assert complaints == []
+
+
 async def test_cancelling_a_connect_leaves_nothing(mute: BrokerConfig) -> None:
     """Ctrl-C while connecting frees the socket and the tasks."""
     files, tasks = _open_files(), len(asyncio.all_tasks())

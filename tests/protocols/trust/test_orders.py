@@ -15,6 +15,7 @@ from protocols.controls import Control, ShutdownParams
 from protocols.envelope import parse_envelope, seal
 from protocols.errors import TrustError
 from protocols.ids import seconds_to_ns
+from protocols.limits import TOMBSTONES_MAX
 from protocols.messages import NamedSites, Order, OwnedKey, Threshold, Warrant
 from protocols.reasons import Reason
 from protocols.trust import (
@@ -186,6 +187,21 @@ def test_uses_keep_their_distance() -> None:
     first, second = FLEET.order(warrant), FLEET.order(warrant, use=2)
     assert refusal(gate(second, approved, memory=held(first, ended_s_ago=99.9))) == Reason.TOO_SOON
     assert isinstance(gate(second, approved, memory=held(first, ended_s_ago=100.0)), Accepted)
+
+
+def test_the_latest_end_of_all_uses_counts() -> None:
+    """A use that is long over does not excuse one that ended a moment ago."""
+    warrant = FLEET.warrant(hold_s=30.0, min_between_uses_s=100.0)
+    old, recent = (held(FLEET.order(warrant, use=use), ended_s_ago=ago).orders for use, ago in ((1, 500.0), (2, 99.9)))
+    outcome = gate(FLEET.order(warrant, use=3), FLEET.approve(warrant), memory=SiteMemory(orders={**old, **recent}))
+    assert refusal(outcome) == Reason.TOO_SOON
+
+
+def test_a_full_memory_accepts_nothing_more() -> None:
+    """A site that could not remember one more order refuses it, rather than forget a tombstone."""
+    stones = [("0" * 64, use, 0) for use in range(TOMBSTONES_MAX)]
+    assert refusal(gate(ORDER, APPROVED, memory=SiteMemory(released=frozenset(stones)))) == Reason.MEMORY_FULL
+    assert isinstance(gate(ORDER, APPROVED, memory=SiteMemory(released=frozenset(stones[1:]))), Accepted)
 
 
 def test_the_total_held_time_is_kept() -> None:
