@@ -193,7 +193,7 @@ def _on_stop(state: AgentState, raw: bytes, trust: SiteTrust, moment: Moment) ->
 def _open_stop(envelope: Envelope, trust: SiteTrust) -> Release | Abort | Lever:
     kind = _STOPS.get(envelope.payload_type)
     if kind is Release:
-        return check_release(envelope, trust.dispatchers, trust.approvers, trust.fleet)
+        return check_release(envelope, trust.dispatchers, trust.fleet)
     if kind is Abort:
         return check_abort(envelope, trust.dispatchers, trust.approvers, trust.fleet)
     if kind is Lever:

@@ -14,7 +14,7 @@ from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.messages import Step
-from protocols.reasons import PROVOCABLE
+from protocols.reasons import PROVOCABLE, Reason
 
 REPEAT_NS = 1_000_000_000
 """Time between two publishes of the same order or release to sites that have not answered."""
@@ -209,10 +209,14 @@ class Agenda:
         return [] if all(self._answered(site) for site in drill.audience) else [RepeatOrder()]
 
     def _answered(self, site: str) -> bool:
-        """Tell whether a site has answered; a refusal that anybody on the way can provoke is no answer."""
+        """Tell whether a site has answered.
+
+        A refusal that anybody on the way can provoke is no answer, nor is that of a site which is
+        still coming back from the step before.
+        """
         digest = self.drill.step.order_digest
         return any(
-            receipt.order == digest and receipt.reason not in PROVOCABLE
+            receipt.order == digest and receipt.reason not in PROVOCABLE | {Reason.BUSY}
             for _, receipt in self.drill.receipts.get(site, ())
         )
 

@@ -14,12 +14,12 @@ from protocols.ids import digest_of
 from protocols.messages import Abort, Closing, Lever, Presence, Reading, Receipt, Release, Role
 from protocols.reasons import TEXT, Reason
 from protocols.topics import Topics
-from protocols.trust import FleetTrust, check_abort, check_lever
+from protocols.trust import FleetTrust, check_abort, check_lever, check_release
 from protocols.trust.fleet import KeySet
 
 _NO_OPERATORS = KeySet.of(())
 
-Said = Receipt | Reading | Closing | Presence | Abort | Lever
+Said = Receipt | Reading | Closing | Presence | Release | Abort | Lever
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,6 @@ def examine(topic: str, payload: bytes, arrival_ns: int, trust: FleetTrust) -> l
         return [Unbelieved(Reason.BAD_ENVELOPE, error.what[:300], topic[:200], digest_of(payload))]
     found: list[Heard | Unbelieved] = []
     for envelope in envelopes:
-        if envelope.payload_type == Release.payload_type():
-            continue  # our own releases come back to us, and nobody else's concern us
         try:
             said = _open(topic, envelope, trust)
         except UntrustedInput as error:
@@ -115,7 +113,9 @@ def _route(topic: str, topics: Topics) -> tuple[str, str, str]:
     raise TrustError(Reason.WRONG_TYPE, "nothing is expected on this topic")
 
 
-def _open_stop(envelope: Envelope, trust: FleetTrust) -> Abort | Lever:
+def _open_stop(envelope: Envelope, trust: FleetTrust) -> Release | Abort | Lever:
+    if envelope.payload_type == Release.payload_type():
+        return check_release(envelope, trust.dispatchers, trust.fleet)
     if envelope.payload_type == Lever.payload_type():
         return check_lever(envelope, trust.policy, trust.approvers, _NO_OPERATORS, site="", fleet=trust.fleet)
     return check_abort(envelope, trust.dispatchers, trust.approvers, trust.fleet)

@@ -26,7 +26,8 @@ from orchestrator.journal.chain import ChainWriter, Line
 from orchestrator.runtime.issuer import Issuer
 from protocols.clock import Clock
 from protocols.errors import TransportError
-from protocols.messages import Abort, Closing, Lever, Message, Presence, Reading, Receipt
+from protocols.ids import parse_utc, seconds_to_ns
+from protocols.messages import Abort, Closing, Lever, Message, Presence, Reading, Receipt, Release
 from protocols.reasons import Reason
 from protocols.topics import Topics
 from protocols.transport.base import Inbound, Transport
@@ -117,6 +118,8 @@ class Runtime:
         self._agenda = Agenda(drill, self.live.steady, self.live.back)
         self._pool = ThreadPoolExecutor(threads, "verify") if threads else None
         self._stop_reason = ""
+        self._own_releases: set[str] = set()
+        self._opened_ns = clock.wall_ns()
         self._order_frame = b""
         self._stop_frame = b""
         self._warrant_text = next(
@@ -202,9 +205,10 @@ class Runtime:
                 self.presence[said.site, said.name if said.role == "witness" else "agent"] = said
             case Abort():
                 self._abort_by(turn, said, item.envelope)
+            case Release():
+                self._released_by(said, item.digest)
             case Lever():
-                if said.engaged:
-                    self.abort(f"the safety lever was engaged: {said.reason}"[:500])
+                self._lever(said)
             case Receipt() | Reading() | Closing():
                 problem = self.drill.concern(said, item.digest)
                 if isinstance(problem, Reason):
@@ -213,6 +217,21 @@ class Runtime:
                     self._decide(turn, _evidence(said, item), said, item.digest)
             case _:
                 assert_never(said)
+
+    def _released_by(self, said: Release, digest: str) -> None:
+        """End the drill when somebody else releases its sites: what they do then is not their fault."""
+        mine = said.warrant == self._issuer.warrant_digest and said.use == self.drill.use
+        if mine and digest not in self._own_releases and self.drill.phase in {Phase.PREFLIGHT, Phase.ORDERED}:
+            self.abort("the sites were released by a dispatcher, but not by this orchestrator")
+
+    def _lever(self, said: Lever) -> None:
+        """End the drill when the lever is engaged, but not when an old engagement is played again.
+
+        One that still holds from before the drill needs nothing from us: the agents refuse by themselves.
+        """
+        skew_ns = seconds_to_ns(self.drill.trust.policy.max_clock_skew_s)
+        if said.engaged and parse_utc(said.issued_at) + skew_ns >= self._opened_ns:
+            self.abort(f"the safety lever was engaged: {said.reason}"[:500])
 
     def _place(self, said: Receipt | Reading | Closing) -> str:
         if isinstance(said, Receipt):
@@ -268,6 +287,7 @@ class Runtime:
                 turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, then))
             case todo.IssueRelease(step=step):
                 release, text = self._issuer.release(step, wall_ns=wall_ns)
+                self._own_releases.add(release.digest())
                 self._decide(turn, ev.ReleaseIssued(step=step, envelope=text), release)
                 self._send_stop(turn, text)
             case todo.RepeatStop():

@@ -1,8 +1,8 @@
 """Trust in what ends a drill, and in what the orchestrator asks of witnesses.
 
-Stopping needs less authority than starting: a dispatcher or any single approver may release and
-abort, any single approver (or, for its own site, the operator) may engage the lever. Only lifting
-the lever takes a threshold.
+Stopping needs less authority than starting: a dispatcher may release, a dispatcher or any single
+approver may abort, any single approver (or, for its own site, the operator) may engage the lever.
+Only lifting the lever takes a threshold.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ def _open(envelope: Envelope, kind: type[Said], keys: Mapping[str, PublicKey], f
     return message
 
 
-def check_release(envelope: Envelope, dispatchers: KeySet, approvers: KeySet, fleet: str) -> Release:
-    """Check a release: any dispatcher of the policy or any single approver may sign it.
+def check_release(envelope: Envelope, dispatchers: KeySet, fleet: str) -> Release:
+    """Check a release, the regular end of a hold: a dispatcher of the policy signs it.
+
+    An approver who wants a drill to end signs an abort, which the drill's record then shows.
 
     Raises:
-        TrustError: Nobody entitled signed it, or it is for another fleet.
+        TrustError: No dispatcher signed it, or it is for another fleet.
         MessageError: The payload is no release.
     """
-    return _open(envelope, Release, {**dispatchers.keys, **approvers.keys}, fleet)
+    return _open(envelope, Release, dispatchers.keys, fleet)
 
 
 def check_abort(envelope: Envelope, dispatchers: KeySet, approvers: KeySet, fleet: str) -> Abort:

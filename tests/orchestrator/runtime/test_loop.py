@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
 from protocols.envelope import seal
 from protocols.ids import format_utc
-from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt
+from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt, Release
 from protocols.reasons import Reason
 from tests.kit import (
     DISPATCHERS,
@@ -451,3 +452,55 @@ def test_an_order_that_the_agent_could_not_verify_is_answered_in_vain() -> None:
     drill = run_virtual(stage.play(fleet.warrant(hold_s=12.0), meanwhile=provoke))
     assert drill.results[0, "beta"].receipts.refused is None
     assert drill.passed
+
+
+def _aborted_by(frame: Callable[[Stage], bytes]) -> Drill:
+    """Run a drill in whose hold somebody publishes a stop."""
+    fleet = two_sites()
+    stage = Stage(fleet)
+
+    async def meddle(stage: Stage) -> None:
+        await stage.ordered.wait()
+        await asyncio.sleep(3)
+        stage.broker.route(fleet.topics.stops, frame(stage))
+
+    return run_virtual(stage.play(fleet.warrant(hold_s=12.0), meanwhile=meddle))
+
+
+def _foreign_release(stage: Stage) -> bytes:
+    fleet, drill = stage.fleet, stage.running.drill
+    release = Release(
+        fleet=fleet.fleet,
+        warrant=drill.warrant.digest(),
+        use=drill.use,
+        step=0,
+        drill=drill.drill,
+        nonce=fleet.nonce(),
+        issued_at=format_utc(stage.clock.wall_ns()),
+    )
+    return seal(release, key_of(dispatcher_label(DISPATCHERS[0])))
+
+
+def test_a_release_by_another_dispatcher_is_not_blamed_on_the_sites() -> None:
+    """Sites that obey somebody else's release are not called broken: the drill ends as aborted."""
+    drill = _aborted_by(_foreign_release)
+    assert "not by this orchestrator" in drill.abort_reason
+    assert {result.verdict for result in drill.results.values()} == {Verdict.UNPROVEN}
+
+
+def _lever(age_s: float) -> Callable[[Stage], bytes]:
+    def engage(stage: Stage) -> bytes:
+        issued_at = format_utc(stage.clock.wall_ns() - round(age_s * 1e9))
+        return seal(stage.fleet.lever(issued_at=issued_at), key_of(approver_label("safety")))
+
+    return engage
+
+
+def test_the_lever_ends_a_running_drill() -> None:
+    """One approver's engagement is enough, and the record says why the drill ended."""
+    assert "safety lever" in _aborted_by(_lever(0.0)).abort_reason
+
+
+def test_an_old_engagement_played_again_ends_nothing() -> None:
+    """A recording of the lever from long ago, which needs no key, does not stop a drill."""
+    assert _aborted_by(_lever(3600.0)).passed

@@ -28,7 +28,7 @@ def reason_of(attempt: Callable[[], Message]) -> str:
 
 def release(raw: bytes) -> Release:
     """Check a release."""
-    return check_release(parse_envelope(raw), TRUST.dispatchers, TRUST.approvers, TRUST.fleet)
+    return check_release(parse_envelope(raw), TRUST.dispatchers, TRUST.fleet)
 
 
 def abort(raw: bytes) -> Abort:
@@ -45,10 +45,16 @@ def lever(raw: bytes, site: str = "alpha") -> Lever:
 
 
 @pytest.mark.parametrize("label", [DISPATCHER, *(approver_label(owner) for owner in APPROVERS)])
-def test_a_dispatcher_or_any_single_approver_stops(label: str) -> None:
-    """One signature is enough to release and to abort, whoever of them it is."""
-    assert release(seal(FLEET.release(ORDER), key_of(label)))
+def test_a_dispatcher_or_any_single_approver_aborts(label: str) -> None:
+    """One signature is enough to abort, whoever of them it is."""
     assert abort(seal(FLEET.abort(ORDER), key_of(label)))
+
+
+def test_a_release_is_the_dispatchers() -> None:
+    """The regular end of a hold is a dispatcher's; an approver stops by an abort, which the record shows."""
+    assert release(seal(FLEET.release(ORDER), key_of(DISPATCHER)))
+    approver = key_of(approver_label("board"))
+    assert reason_of(lambda: release(seal(FLEET.release(ORDER), approver))) == Reason.UNKNOWN_KEY
 
 
 @pytest.mark.parametrize(
