@@ -15,6 +15,7 @@ from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
 from orchestrator.cli.fleet_commands import PlanArgument
+from orchestrator.cli.screen import Screen
 from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
 from orchestrator.fleet.layout import DocumentsLayout
 from orchestrator.fleet.load import LoadedFleet, load_config, load_fleet
@@ -75,7 +76,7 @@ def run(
     _, approved, _ = open_warrant(raw, loaded.trust, str(path))
     check_same(source, approved, loaded.trust, path, clock.wall_ns())
     configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
-    console = Console(stderr=as_json)
+    console = Screen(stderr=as_json)
     finished = asyncio.run(_run(loaded, path, raw, clock, console, wait_s))
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
@@ -240,5 +241,5 @@ def export(
         store.close()
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
-    tell(finished, Console(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root)
+    tell(finished, Screen(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root)
     return finished.exit_code
