@@ -17,7 +17,7 @@ from agents.state import AgentState, Moment
 from protocols.clock import Clock
 from protocols.controls import ShutdownParams
 from protocols.errors import DriverError
-from protocols.host.logs import FilteringBoundLogger
+from protocols.host.logs import FilteringBoundLogger, bound
 
 APPLY_ATTEMPTS_MAX = 8
 """How often an order is tried before the agent gives it up and restores the site."""
@@ -110,6 +110,20 @@ class Actuator:
     def _wanted(self) -> OrderAccepted | None:
         return wanted(self._state(), self._moment())
 
+    def _about(self) -> dict[str, object]:
+        """Return the fields by which the driver's own log lines are found again: the order at work."""
+        live = self._state().live
+        if live is None:
+            return {}
+        order = live.accepted
+        return {
+            "order": order.order,
+            "drill": order.drill,
+            "use": order.key.use,
+            "step": order.key.step,
+            "control": order.params.control,
+        }
+
     async def _observe(self, order: OrderAccepted | None) -> Observation:
         try:
             return await self._offload(self._driver.observe)
@@ -130,7 +144,8 @@ class Actuator:
 
     async def _restore(self) -> float:
         try:
-            detail = await self._offload(self._driver.restore)
+            with bound(**self._about()):
+                detail = await self._offload(self._driver.restore)
             seen = await self._observe(None)
             _expect(Action.REST, None, seen)
         except DriverError as error:
@@ -148,7 +163,8 @@ class Actuator:
             return self._wanted() != order
 
         try:
-            detail = await self._offload(lambda: self._driver.apply(order.params, cancelled))
+            with bound(**self._about()):
+                detail = await self._offload(lambda: self._driver.apply(order.params, cancelled))
             seen = await self._observe(order)
             _expect(Action.HALTED, order, seen)
         except DriverError as error:

@@ -30,7 +30,7 @@ from protocols.controls import Control
 from protocols.errors import ConfigError, DriverError, HaltdrillError, StoreBusy
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_toml
-from protocols.host.logs import FilteringBoundLogger, get_logger
+from protocols.host.logs import FilteringBoundLogger, bound, get_logger
 from protocols.keys import Signer
 from protocols.topics import Topics
 from protocols.trust import SiteTrust
@@ -88,7 +88,8 @@ def run_agent(argv: Sequence[str]) -> int:
             connect=connector(config.broker, Topics(trust.fleet).agent_filters(config.site), clock, "agent"),
             software=software(),
         )
-        asyncio.run(until_signal(lambda stop: Agent(parts).run(stop)))
+        with bound(site=config.site):
+            asyncio.run(until_signal(lambda stop: Agent(parts).run(stop)))
     finally:
         ledger.close()
     return 0

@@ -24,7 +24,7 @@ from protocols.config import WitnessConfig
 from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_toml
-from protocols.host.logs import get_logger
+from protocols.host.logs import bound, get_logger
 from protocols.topics import Topics
 
 WITNESS_STORE = "witness.jsonl"
@@ -69,7 +69,8 @@ def run_witness(argv: Sequence[str]) -> int:
             connect=connector(config.broker, Topics(trust.fleet).witness_filters(config.site), clock, "witness"),
             software=software(),
         )
-        asyncio.run(until_signal(lambda stop: Witness(parts).run(stop)))
+        with bound(site=config.site, witness=config.name):
+            asyncio.run(until_signal(lambda stop: Witness(parts).run(stop)))
     finally:
         chain.close()
     return 0

@@ -5,6 +5,7 @@ It imports nothing heavy itself, so that an agent at a site pays for nothing tha
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -37,11 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Give closed standard streams to the null device, so that no file of ours gets their numbers."""
+    """Make standard streams that can be written to: the null device takes the place of a closed one.
+
+    Otherwise a file of ours would get its number, and children would write into it.
+    """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)  # the lowest free number: the one that was closed
             setattr(sys, name, os.fdopen(null, "r" if descriptor == 0 else "w", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no character for a dash shows a question mark; nothing ends for it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _dispatch(arguments: list[str]) -> int:

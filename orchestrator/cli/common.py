@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import IO, Annotated, Any, ParamSpec
 
 import typer
 
@@ -73,10 +73,10 @@ def guarded(function: Callable[[], ExitCode | int | None]) -> int:
     reader that went away are quiet.
     """
     debug = os.environ.get(DEBUG_VARIABLE, "") not in {"", "0"}
+    code: ExitCode | int | None = None
     try:
         code = function()
         sys.stdout.flush()
-        return int(ExitCode.PASSED if code is None else code)
     except HaltdrillError as error:
         if debug:
             raise
@@ -87,9 +87,7 @@ def guarded(function: Callable[[], ExitCode | int | None]) -> int:
             raise
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads what we print (`| head`): say no more, and let the interpreter not try again.
-        _silence_stdout()
-        return ExitCode.PASSED
+        silence(sys.stdout)  # nobody reads what we print (`| head`): say no more
     except OSError as error:
         if debug:
             raise
@@ -99,13 +97,16 @@ def guarded(function: Callable[[], ExitCode | int | None]) -> int:
             print_error(WorldError(f"cannot be written: {what}", where="standard output"))
         else:
             print_error(WorldError(f"cannot be used: {what}", where=os.fsdecode(error.filename)))
-        _silence_stdout()
+        silence(sys.stdout)
         return ExitCode.NOT_RUN
+    return int(ExitCode.PASSED if code is None else code)
 
 
-def _silence_stdout() -> None:
-    """Drop what could not be printed, lest the interpreter try again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def silence(stream: IO[str]) -> None:
+    """Drop what a stream could not write, lest the interpreter try again when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def print_error(error: HaltdrillError) -> None:
@@ -116,8 +117,14 @@ def print_error(error: HaltdrillError) -> None:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON object, in ASCII: nothing in it is acted upon by a terminal."""
-    typer.echo(json.dumps(document, indent=2))
+    """Print one JSON object, in ASCII: nothing in it is acted upon by a terminal.
+
+    That nobody reads it changes nothing about how the command ends.
+    """
+    try:
+        typer.echo(json.dumps(document, indent=2))
+    except BrokenPipeError:
+        silence(sys.stdout)
 
 
 def program_name() -> str:

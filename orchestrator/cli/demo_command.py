@@ -20,6 +20,7 @@ from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import transport_to
 from orchestrator.cli.drill_commands import LOG_NAME
 from orchestrator.cli.finishing import Finished, tell, write_files
+from orchestrator.cli.screen import Screen
 from orchestrator.core.drill import Drill
 from orchestrator.demo.plan import demo_plan
 from orchestrator.demo.sites import DemoSites
@@ -73,7 +74,7 @@ def demo(
     """
     chosen = _controls(controls)
     clock = SystemClock()
-    console = Console(stderr=as_json)
+    console = Screen(stderr=as_json)
     folder = out.absolute()
     with _cleared(folder):
         finished, layout = asyncio.run(_demo(folder, sites, chosen, clock, console, lying=lying_site))

@@ -15,6 +15,7 @@ from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
 from orchestrator.cli.fleet_commands import PlanArgument
+from orchestrator.cli.screen import Screen
 from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
 from orchestrator.fleet.layout import DocumentsLayout
 from orchestrator.fleet.load import LoadedFleet, load_config, load_fleet
@@ -75,7 +76,7 @@ def run(
     _, approved, _ = open_warrant(raw, loaded.trust, str(path))
     check_same(source, approved, loaded.trust, path, clock.wall_ns())
     configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
-    console = Console(stderr=as_json)
+    console = Screen(stderr=as_json)
     finished = asyncio.run(_run(loaded, path, raw, clock, console, wait_s))
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
@@ -152,7 +153,7 @@ def abort(
     trust = loaded.trust
     if signer.public_key.keyid not in {*trust.dispatchers.keys, *trust.approvers.keys}:
         raise ConfigError("this key is neither a dispatcher's nor an approver's", where=str(key))
-    store = SqliteJournal(Path(loaded.config.journal))
+    store = SqliteJournal(Path(loaded.config.journal), read_only=True)
     try:
         chosen = _choose(store.drills(), drill, loaded.config.journal)
         _, envelope = make_abort(
@@ -199,12 +200,14 @@ async def _abort(loaded: LoadedFleet, envelope: bytes, clock: SystemClock, store
 @run_command
 def drills(*, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
     """List the drills of a fleet, oldest first."""
-    config = load_config(fleet_folder(fleet))
-    store = SqliteJournal(Path(config.journal))
-    try:
-        known = store.drills()
-    finally:
-        store.close()
+    path = Path(load_config(fleet_folder(fleet)).journal)
+    known: list[DrillSummary] = []
+    if path.exists():
+        store = SqliteJournal(path, read_only=True)
+        try:
+            known = store.drills()
+        finally:
+            store.close()
     if as_json:
         print_json(
             {"drills": [{"drill": d.drill, "warrant": d.warrant, "use": d.use, "closed": d.closed} for d in known]}
@@ -230,7 +233,7 @@ def export(
     """
     loaded = load_fleet(fleet_folder(fleet), SystemClock().wall_ns())
     signer = read_private_key(Path(loaded.config.dispatcher_key))
-    store = SqliteJournal(Path(loaded.config.journal))
+    store = SqliteJournal(Path(loaded.config.journal), read_only=True)
     try:
         chosen = _choose(store.drills(), drill, loaded.config.journal)
         if not chosen.closed:
@@ -240,5 +243,5 @@ def export(
         store.close()
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
-    tell(finished, Console(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root)
+    tell(finished, Screen(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root)
     return finished.exit_code

@@ -18,7 +18,7 @@ from orchestrator.fleet.load import load_config, read_roots
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.report import figures as fig
 from orchestrator.report.formats import ReportFormat, render
-from protocols.errors import ConfigError, HaltdrillError
+from protocols.errors import ConfigError, HaltdrillError, JournalError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, write_atomic
 
@@ -173,12 +173,15 @@ def _from_journal(drill: str, fleet: Path | None) -> DrillResult:
     if "/" in drill or drill.endswith(".jsonl"):
         raise ConfigError("there is no such file", where=drill)
     path = Path(load_config(fleet_folder(fleet)).journal)
-    if not path.exists():
-        raise ConfigError("there is no journal: no drill was run yet", where=str(path))
-    store = SqliteJournal(path)
+    store = SqliteJournal(path, read_only=True)
     try:
         if all(known.drill != drill for known in store.drills()):
             raise ConfigError(f"there is no drill {drill}", where=str(path), remedy="list them with: haltdrill drills")
         return result_of(store.lines(drill))
+    except JournalError as error:
+        if str(path) not in error.where:
+            error.where = f"{path}, {error.where}"
+            error.remedy = error.remedy or "if the drill's bundle was kept elsewhere, verify and report that"
+        raise
     finally:
         store.close()

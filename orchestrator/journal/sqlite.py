@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from orchestrator.journal.base import DrillSummary
 from orchestrator.journal.chain import Line
@@ -35,14 +36,19 @@ class SqliteJournal:
 
     Args:
         path: The file; it is made if it isn't there. None keeps it in memory, for simulations.
+        read_only: Only read it, also without the right to write, and make nothing.
 
     Raises:
         JournalError: It cannot be opened, or another program wrote it.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self._where = str(path) if path else "in-memory journal"
         with self._guard():
+            if path is not None and read_only:
+                self._db = self._open_to_read(path)
+                self._check_version(self._db.execute("PRAGMA user_version").fetchone()[0])
+                return
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(str(path) if path else ":memory:", isolation_level=None, check_same_thread=False)
@@ -56,7 +62,31 @@ class SqliteJournal:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-        elif version != SCHEMA_VERSION:
+        else:
+            self._check_version(version)
+
+    def _open_to_read(self, path: Path) -> sqlite3.Connection:
+        """Open a journal that somebody else may be writing, or that lies where we may not write."""
+        if not path.exists():
+            raise JournalError("there is no journal: no drill was run yet", where=self._where)
+        try:
+            return self._connect_to_read(path, "mode=ro")
+        except sqlite3.OperationalError:
+            # Without the right to make the files beside it, SQLite reads it only as one that never changes.
+            return self._connect_to_read(path, "mode=ro&immutable=1")
+
+    @staticmethod
+    def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
+        db = sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, check_same_thread=False)
+        try:
+            db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def _check_version(self, version: int) -> None:
+        if version != SCHEMA_VERSION:
             raise JournalError(
                 f"it has schema version {version}, this program knows {SCHEMA_VERSION}",
                 where=self._where,

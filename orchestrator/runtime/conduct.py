@@ -16,6 +16,7 @@ from orchestrator.runtime.loop import Runtime
 from orchestrator.runtime.opening import open_drill
 from protocols.clock import Clock
 from protocols.envelope import parse_envelope
+from protocols.errors import TransportError
 from protocols.host.logs import FilteringBoundLogger
 from protocols.keys import Signer
 from protocols.messages import Presence, Role
@@ -115,6 +116,12 @@ class Conductor:
         here = await gather_presence(self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told)
         for site, who in sorted(wanted - here.keys()):
             self.log.warning("party.absent", site=site, party=who)
+        if not here:
+            raise TransportError(
+                f"none of the {len(wanted)} agents and witnesses was there within {self.presence_s:g} s",
+                where="presence",
+                remedy="see in their logs whether they reach this broker; no use of the warrant was spent",
+            )
         self._notice_rollbacks(here)
         opened = open_drill(
             self.documents,

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -22,7 +23,7 @@ from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.ids import format_utc
 
-__all__ = ["FilteringBoundLogger", "close", "configure", "get_logger", "redact"]
+__all__ = ["FilteringBoundLogger", "bound", "close", "configure", "get_logger", "redact"]
 
 REDACTED = "[redacted]"
 
@@ -144,6 +145,11 @@ def close() -> None:
     structlog.reset_defaults()
     while _opened:
         _opened.pop().close()
+
+
+def bound(**fields: object) -> AbstractContextManager[None]:
+    """Add `fields` to every line that is written inside, by whichever logger, also in threads started there."""
+    return structlog.contextvars.bound_contextvars(**fields)
 
 
 def _open(path: Path) -> _File:

@@ -102,4 +102,6 @@ class Workload:
     def _cgroups(self) -> list[Path]:
         lines = (line.split(" ") for line in Path("/proc/self/mounts").read_text().splitlines())
         mounts = [Path(fields[1]) for fields in lines if fields[2] == "cgroup2"]
-        return [folder for mount in mounts for folder in mount.rglob(f"haltdrill-{self.site}-*")]
+        # os.walk, because the groups of other tests come and go meanwhile.
+        found = (Path(parent) / name for mount in mounts for parent, names, _ in os.walk(mount) for name in names)
+        return [folder for folder in found if folder.name.startswith(f"haltdrill-{self.site}-")]

@@ -113,3 +113,28 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be opened"):
         SqliteJournal(tmp_path / "file" / "journal.sqlite")
+
+
+def test_it_can_be_read_without_the_right_to_write(tmp_path: Path) -> None:
+    """An auditor with read access reads a journal while it is written, and afterwards, and changes nothing."""
+    path = tmp_path / "journal.sqlite"
+    with pytest.raises(JournalError, match="no drill was run yet"):
+        SqliteJournal(path, read_only=True)
+    assert not path.exists()
+    writer = SqliteJournal(path)
+    writer.open_drill(DRILL, WARRANT)
+    writer.append(DRILL, lines(3))
+    while_written = SqliteJournal(path, read_only=True)
+    assert len(list(while_written.lines(DRILL))) == 3
+    with pytest.raises(JournalError):
+        while_written.mark_closed(DRILL)
+    while_written.close()
+    writer.close()
+    path.chmod(0o400)
+    tmp_path.chmod(0o500)
+    try:
+        afterwards = SqliteJournal(path, read_only=True)
+        assert [entry.drill for entry in afterwards.drills()] == [DRILL]
+        afterwards.close()
+    finally:
+        tmp_path.chmod(0o700)

@@ -15,12 +15,17 @@ from orchestrator.core.states import Phase
 from orchestrator.evidence.bundle import export_bundle
 from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.issuer import make_abort
 from protocols.controls import PauseParams, ShutdownParams
 from protocols.envelope import seal
+from protocols.errors import TransportError
+from protocols.host.logs import get_logger
 from protocols.ids import format_utc
 from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt, Release
 from protocols.reasons import Reason
+from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests.kit import (
     DISPATCHERS,
     WITNESS_OWNERS,
@@ -32,8 +37,8 @@ from tests.kit import (
     make_fleet,
     witness_label,
 )
-from tests.orchestrator.runtime.scripted import Chain, Script, Stage
-from tests.virtual import run_virtual
+from tests.orchestrator.runtime.scripted import Chain, Script, Stage, documents_of
+from tests.virtual import LoopClock, run_virtual
 
 
 def two_sites() -> Fleet:
@@ -504,3 +509,22 @@ def test_the_lever_ends_a_running_drill() -> None:
 def test_an_old_engagement_played_again_ends_nothing() -> None:
     """A recording of the lever from long ago, which needs no key, does not stop a drill."""
     assert _aborted_by(_lever(3600.0)).passed
+
+
+def test_a_drill_without_anybody_spends_no_use() -> None:
+    """When no agent and no witness is there at all, nothing is opened, and one line says so."""
+    fleet = two_sites()
+    store = SqliteJournal(None)
+
+    async def alone() -> None:
+        clock = LoopClock()
+        async with MemoryTransport(
+            MemoryBroker(), fleet.topics.orchestrator_filters(), clock=clock, client_id="orchestrator"
+        ) as transport:
+            signer = key_of(dispatcher_label(DISPATCHERS[0]))
+            conductor = Conductor(documents_of(fleet), signer, store, transport, clock, get_logger(), presence_s=3.0)
+            await conductor.conduct(fleet.approve(fleet.warrant()))
+
+    with pytest.raises(TransportError, match="none of the 8 agents and witnesses"):
+        run_virtual(alone())
+    assert store.drills() == []
