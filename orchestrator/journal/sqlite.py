@@ -47,7 +47,7 @@ class SqliteJournal:
         with self._guard():
             if path is not None and read_only:
                 self._db = self._open_to_read(path)
-                self._check_version(self._db.execute("PRAGMA user_version").fetchone()[0])
+                self._prepare_to_read()
                 return
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +64,16 @@ class SqliteJournal:
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
         else:
             self._check_version(version)
+
+    def _prepare_to_read(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version or self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            self._check_version(version)
+            return
+        # A journal that could not be made (on a full disk, say) is one without drills.
+        self._db.close()
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._prepare()
 
     def _open_to_read(self, path: Path) -> sqlite3.Connection:
         """Open a journal that somebody else may be writing, or that lies where we may not write."""

@@ -64,6 +64,7 @@ class Workload:
 
     def stands_still(self, *, span_s: float = 0.4) -> bool:
         """Tell whether no process of it came, went or used a CPU for `span_s` seconds."""
+        time.sleep(0.05)  # a process that is seen stopped may still be on its way off the CPU
         before = self.cpu_ns()
         time.sleep(span_s)  # the span of the observation itself
         return bool(before) and self.cpu_ns() == before

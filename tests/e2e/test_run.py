@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.fleet.approve import warrant_path
+from orchestrator.journal.sqlite import SqliteJournal
 from tests.brokers import free_port
 from tests.e2e.disks import small_disk
 from tests.e2e.fleets import HOLD_S, OwnFleet, running_fleet
@@ -206,6 +207,7 @@ def test_a_damaged_journal_is_named_and_left_as_it_is(nobody: OwnFleet) -> None:
     """A journal with flipped bytes gives one clear line with its path, and is neither touched nor replaced."""
     with nobody.configured('journal = "journal.sqlite"', 'journal = "damaged.sqlite"'):
         path = nobody.layout.folder / "damaged.sqlite"
+        SqliteJournal(path).close()
         assert nobody.drills() == []
         whole = path.read_bytes()
         for place in (0, 60, 100):  # the file's magic, its schema version, the first page of its tables

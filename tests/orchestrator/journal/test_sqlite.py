@@ -121,6 +121,11 @@ def test_it_can_be_read_without_the_right_to_write(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no drill was run yet"):
         SqliteJournal(path, read_only=True)
     assert not path.exists()
+    empty = tmp_path / "empty.sqlite"
+    empty.touch()
+    never_made = SqliteJournal(empty, read_only=True)
+    assert never_made.drills() == []
+    never_made.close()
     writer = SqliteJournal(path)
     writer.open_drill(DRILL, WARRANT)
     writer.append(DRILL, lines(3))
