@@ -144,19 +144,6 @@ class ProcessDriver:
         self._log.info("driver.restored", site=self._site, detail=sentence)
         return sentence
 
-    def restart_if_dead(self) -> str | None:
-        """Restart a workload that died by itself, when its next start is due.
-
-        Returns:
-            A sentence when it was restarted; None when it lives, we stopped it, or it has to wait.
-
-        Raises:
-            DriverError: It cannot be started.
-        """
-        if self._records.mark() is not None or self._leader_lives() or self._backoff_left_s() > 0:
-            return None
-        return self.restore()
-
     def checkpoint_digest(self) -> str | None:
         """Return the SHA-256 of the checkpoint file, or None where there is none.
 

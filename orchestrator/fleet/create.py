@@ -28,7 +28,7 @@ from protocols.config import AgentConfig, BrokerConfig, ProcessDriverConfig, Pro
 from protocols.controls import CATALOGUE, Control
 from protocols.envelope import seal
 from protocols.errors import ConfigError
-from protocols.host.files import generate_private_pem, read_private_key
+from protocols.host.files import generate_private_pem, read_private_key, write_private
 from protocols.ids import format_utc, seconds_to_ns
 from protocols.keys import Signer, record_of
 from protocols.messages import (
@@ -335,7 +335,7 @@ def _import_path() -> dict[str, str]:
 
 
 def _new_key(path: Path) -> Signer:
-    _put(path, generate_private_pem(), mode=0o600)
+    write_private(path, generate_private_pem())
     return read_private_key(path)
 
 
@@ -343,7 +343,7 @@ def _write(path: Path, text: str) -> None:
     _put(path, text.encode())
 
 
-def _put(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def _put(path: Path, data: bytes) -> None:
     """Write a new file into the folder that is being built; the disk is made sure of once, for all of it."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:
         file.write(data)
