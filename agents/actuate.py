@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
+from agents.acting import Driver
 from agents.courier import wait_for_event
 from agents.decision import ApplyFailed, Halted, Input, Restored, Tick
-from agents.drivers.base import Driver
 from agents.events import OrderAccepted
 from agents.observation import Observation, SiteState
 from agents.offload import Offload

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from agents.acting import Driver
 from agents.actuate import Actuator
 from agents.courier import Courier, Parcel, Ration, wait_for_event
 from agents.decide import HEARTBEAT_NS, HELD_HEARTBEAT_NS, decide
 from agents.decision import Decision, Input, OrderFrame, StopEnvelope, Stopping, Tick
-from agents.drivers.base import Driver
 from agents.ledger import Ledger, stops_only
 from agents.offload import Offload
 from agents.reconcile import hold_left_ns, now_ns

@@ -205,12 +205,12 @@ def _open_stop(envelope: Envelope, trust: SiteTrust) -> Release | Abort | Lever:
 
 def _on_release(state: AgentState, release: Release, moment: Moment) -> Decision:
     key = StepKey(warrant=release.warrant, use=release.use, step=release.step)
-    held = state.orders.get(key.parts)
-    again = state.receipts_of(held.accepted.order) if held else ()
+    held = [entry for other, entry in state.orders.items() if other[:3] == key.parts]
+    again = tuple(receipt for entry in held for receipt in state.receipts_of(entry.accepted.order))
     if key.parts in state.released:
         return Decision(again=again)
     fields = {"drill": release.drill, "use": release.use, "step": release.step}
-    if _full(state, own=held is not None):
+    if _full(state, own=bool(held)):
         return Decision(notes=(Note("error", "agent.memory.full", fields),))
     stone = StepReleased(key=key, wall_ns=moment.wall_ns)
     return Decision((stone,), notes=(Note("info", "agent.stop.release", fields),))

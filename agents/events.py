@@ -11,7 +11,7 @@ from protocols.controls import ControlParams
 from protocols.ids import Digest, DrillId, Int63
 from protocols.messages.base import Part
 from protocols.messages.evidence import BootId, Outcome
-from protocols.messages.orders import StepNumber, UseNumber
+from protocols.messages.orders import RungNumber, StepNumber, UseNumber
 from protocols.reasons import Reason
 
 
@@ -62,6 +62,12 @@ class OrderAccepted(Part):
     boot_ns: Int63
     boot_id: BootId
     matters_until_ns: Int63
+    rung: RungNumber = 0
+
+    @property
+    def order_key(self) -> tuple[str, int, int, int]:
+        """What the trust rules know it by: warrant, use, step, rung."""
+        return (*self.key.parts, self.rung)
 
 
 class OrderEnding(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agents.drivers.base import Driver
+from agents.acting import Driver
 from agents.observation import Observation, SiteState
 from protocols.controls import Control, PauseParams, ShutdownParams
 

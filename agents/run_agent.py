@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agents.acting import Driver
 from agents.agent import Agent, AgentParts
-from agents.drivers.base import Driver
 from agents.drivers.process import ProcessDriver
 from agents.held import take_documents
 from agents.ledger import Identity, Ledger

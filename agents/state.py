@@ -23,7 +23,7 @@ from agents.events import (
 )
 from protocols.limits import TOMBSTONES_MAX
 from protocols.messages.evidence import Outcome
-from protocols.trust.orders import HeldOrder, OrderKey, SiteMemory
+from protocols.trust.orders import HeldOrder, OrderKey, SiteMemory, StepId
 
 KEEP_NS = 400 * 86_400 * 1_000_000_000
 """How long a tombstone is kept whose warrant is not known here."""
@@ -102,7 +102,7 @@ class AgentState:
     seq: int = 0
     head: str = _NO_PAYLOAD
     orders: Mapping[OrderKey, HeldEntry] = field(default_factory=dict)
-    released: Mapping[OrderKey, int] = field(default_factory=dict)
+    released: Mapping[StepId, int] = field(default_factory=dict)
     aborted: Mapping[tuple[str, int], int] = field(default_factory=dict)
     engaged: Mapping[str, int] = field(default_factory=dict)
     lifted: Mapping[str, int] = field(default_factory=dict)
@@ -172,7 +172,7 @@ def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911 
 
 
 def _accept(state: AgentState, event: OrderAccepted) -> AgentState:
-    key = event.key.parts
+    key = event.order_key
     return replace(state, orders={**state.orders, key: HeldEntry(event)}, holding=key)
 
 
@@ -243,14 +243,14 @@ def snapshot(state: AgentState) -> Snapshot:
     )
 
 
-def _key(parts: OrderKey) -> dict[str, str | int]:
+def _key(parts: StepId) -> dict[str, str | int]:
     warrant, use, step = parts
     return {"warrant": warrant, "use": use, "step": step}
 
 
 def _from_snapshot(event: Snapshot) -> AgentState:
     orders = {
-        entry.accepted.key.parts: HeldEntry(entry.accepted, entry.cause, entry.ended_ns) for entry in event.orders
+        entry.accepted.order_key: HeldEntry(entry.accepted, entry.cause, entry.ended_ns) for entry in event.orders
     }
     return AgentState(
         seq=event.seq,

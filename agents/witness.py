@@ -175,7 +175,7 @@ class Witness:
         while len(self._latched) > PENDING_DRILLS_MAX:
             del self._latched[next(iter(self._latched))]
         quoted = Quoted(drill=challenge.drill, seq=challenge.seq, nonce=challenge.nonce, digest=challenge.digest())
-        signals = await self._sample()
+        signals = await self._sample(challenge)
         try:
             self._say_reading(quoted, signals)
             if challenge.final:
@@ -188,9 +188,9 @@ class Witness:
             if before is not None:
                 self._latched[challenge.drill] = before
 
-    async def _sample(self) -> tuple[Signal, ...]:
+    async def _sample(self, challenge: Challenge) -> tuple[Signal, ...]:
         try:
-            return await self._parts.offload(self._parts.probe.sample)
+            return await self._parts.offload(lambda: self._parts.probe.sample(challenge))
         except ProbeError as error:
             # Without signals the verifier sees `unknown`, which is what this is.
             self._log.error("witness.probe.failed", detail=str(error))

@@ -33,6 +33,18 @@ STEPS_MAX = 32
 AUDIENCE_MAX_SITES = 1_000
 """Most sites that a warrant names one by one; larger audiences use a selector."""
 
+RUNGS_MAX = 8
+"""Most rungs of an escalation ladder, the first control counted."""
+
+CLASSES_MAX = 32
+"""Most classes of work that a selective pause protects."""
+
+PROOFS_MAX = 16
+"""Most proofs in one receipt."""
+
+BATTERY_MAX = 16
+"""Most orders of a refusal battery."""
+
 SIGNALS_MAX = 64
 """Most signals in one reading."""
 

@@ -47,6 +47,10 @@ class Reason(StrEnum):
     LEVER = "lever"
     VETO = "veto"
     MEMORY_FULL = "memory_full"
+    NO_SUCH_RUNG = "no_such_rung"
+    RUNG_TOO_SOON = "rung_too_soon"
+    NOT_ARMED = "not_armed"
+    ARMED_BEFORE = "armed_before"
     STALE_DISENGAGE = "stale_disengage"
     DRIVER_FAILED = "driver_failed"
 
@@ -94,6 +98,10 @@ TEXT: dict[Reason, str] = {
     Reason.LEVER: "the safety lever is engaged",
     Reason.VETO: "the site's operator has set the local veto",
     Reason.MEMORY_FULL: "the replay record is full",
+    Reason.NO_SUCH_RUNG: "the warrant's ladder has no such rung",
+    Reason.RUNG_TOO_SOON: "the rung before was not seen here, or its response limit has not passed yet",
+    Reason.NOT_ARMED: "the site is not armed with the nonce that the warrant quotes",
+    Reason.ARMED_BEFORE: "the warrant that fires was issued before the site was armed",
     Reason.STALE_DISENGAGE: "disengages another engagement than the one in force",
     Reason.DRIVER_FAILED: "the driver could not act",
 }

@@ -3,10 +3,13 @@
 ::
 
     haltdrill/<fleet>/orders                       dispatcher -> agents      order + its warrant
+    haltdrill/<fleet>/sites/<site>/orders          dispatcher -> agent, enforcer  rung order + warrant
+    haltdrill/<fleet>/sites/<site>/licences        dispatcher -> agent       licence
     haltdrill/<fleet>/stops                        anyone entitled -> all    release, abort, lever
     haltdrill/<fleet>/challenges                   dispatcher -> witnesses   challenge
     haltdrill/<fleet>/sites/<site>/ask             dispatcher -> a witness   recall
-    haltdrill/<fleet>/sites/<site>/agent           agent -> orchestrator     receipt
+    haltdrill/<fleet>/sites/<site>/agent           agent -> orchestrator     receipt, licence request
+    haltdrill/<fleet>/sites/<site>/enforcer/<name> enforcer -> orchestrator  receipt
     haltdrill/<fleet>/sites/<site>/witness/<name>  witness -> orchestrator   reading, closing
     haltdrill/<fleet>/sites/<site>/presence/<who>  both -> orchestrator      presence (retained)
 
@@ -56,6 +59,18 @@ class Topics:
         """Where the witnesses of `site` are asked to send again."""
         return f"{self.base}/sites/{site}/ask"
 
+    def site_orders(self, site: str) -> str:
+        """Where the orders of higher rungs for `site` alone are published."""
+        return f"{self.base}/sites/{site}/orders"
+
+    def licences(self, site: str) -> str:
+        """Where the licences of `site` are published."""
+        return f"{self.base}/sites/{site}/licences"
+
+    def enforcer(self, site: str, name: str) -> str:
+        """Where one enforcer of `site` answers."""
+        return f"{self.base}/sites/{site}/enforcer/{name}"
+
     def agent(self, site: str) -> str:
         """Where the agent of `site` answers."""
         return f"{self.base}/sites/{site}/agent"
@@ -68,9 +83,13 @@ class Topics:
         """Where the agent (`agent`) or a witness (its name) of `site` says that it is there."""
         return f"{self.base}/sites/{site}/presence/{who}"
 
-    def agent_filters(self, site: str) -> tuple[str, ...]:  # noqa: ARG002 - the same shape as a witness's
+    def agent_filters(self, site: str) -> tuple[str, ...]:
         """What the agent of `site` subscribes to."""
-        return (self.orders, self.stops)
+        return (self.orders, self.stops, self.site_orders(site), self.licences(site))
+
+    def enforcer_filters(self, site: str) -> tuple[str, ...]:
+        """What an enforcer of `site` subscribes to."""
+        return (self.orders, self.stops, self.site_orders(site))
 
     def witness_filters(self, site: str) -> tuple[str, ...]:
         """What a witness of `site` subscribes to."""
@@ -80,6 +99,7 @@ class Topics:
         """What the orchestrator subscribes to."""
         return (
             f"{self.base}/sites/+/agent",
+            f"{self.base}/sites/+/enforcer/+",
             f"{self.base}/sites/+/witness/+",
             f"{self.base}/sites/+/presence/+",
             self.stops,

@@ -12,8 +12,8 @@ import secrets
 import signal
 from pathlib import Path
 
+from agents.acting import SiteState
 from agents.drivers import procfs
-from agents.drivers.base import SiteState
 from protocols.errors import DriverError
 
 _MOUNTINFO = Path("/proc/self/mountinfo")

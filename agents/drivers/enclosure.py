@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from agents.drivers.base import SiteState
+from agents.acting import SiteState
 
 
 class Enclosure(Protocol):

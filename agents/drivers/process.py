@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import assert_never
 
+from agents.acting import Log, Observation, SiteState
 from agents.drivers import cgroup, procfs
-from agents.drivers.base import Log, Observation, SiteState
 from agents.drivers.enclosure import Enclosure
 from agents.drivers.launch import HeldLaunch, Program
 from agents.drivers.procfs import ProcessId

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import signal
 
+from agents.acting import SiteState
 from agents.drivers import procfs
-from agents.drivers.base import SiteState
 from agents.drivers.procfs import ProcessId, ProcessStat
 from protocols.errors import DriverError
 

@@ -12,7 +12,7 @@ from agents.probes.accounts import Account
 from agents.probes.counting import EpochNames, KernelCounter, Tally, Task, UsageCounter
 from protocols.config import ProcessProbeConfig
 from protocols.errors import ProbeError
-from protocols.messages.evidence import Counter, Peak, Signal
+from protocols.messages import Challenge, Counter, Peak, Signal
 
 _RUN_BYTES = 8
 
@@ -49,7 +49,7 @@ class ProcessProbe:
         self._processes_signal = processes_signal
         self._look = _look_for(config, EpochNames(secrets.token_hex(_RUN_BYTES)))
 
-    def sample(self) -> tuple[Signal, ...]:
+    def sample(self, challenge: Challenge) -> tuple[Signal, ...]:  # noqa: ARG002 - it looks at the same always
         """Look at the processes now.
 
         Raises:

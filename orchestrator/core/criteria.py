@@ -11,9 +11,7 @@ from typing import assert_never
 
 from protocols.controls import PauseParams, ShutdownParams
 from protocols.messages import SiteRecord, WitnessEntry
-
-LIVE_PROCESSES = "live_processes"
-"""The peak signal that counts the processes of the work that are alive."""
+from protocols.signals import LIVE_PROCESSES
 
 
 @dataclass(frozen=True, slots=True)

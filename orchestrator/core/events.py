@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator.core.grades import SiteStepResult
+from orchestrator.core.battery import BatteryCase
+from orchestrator.core.grades import Cause, SiteStepResult
 from protocols.ids import Digest, DrillId, Int63, KeyId, Name, SiteId, Text
-from protocols.limits import DOCUMENT_MAX_BYTES, ENVELOPE_MAX_BYTES
+from protocols.limits import BATTERY_MAX, DOCUMENT_MAX_BYTES, ENVELOPE_MAX_BYTES
 from protocols.messages.base import Part
-from protocols.messages.orders import StepNumber, UseNumber
+from protocols.messages.orders import RungNumber, StepNumber, UseNumber
 from protocols.reasons import Reason
 
 EnvelopeText = Annotated[str, Field(min_length=2, max_length=ENVELOPE_MAX_BYTES)]
@@ -89,6 +90,78 @@ class OrderPublished(Part):
     step: StepNumber
 
 
+class RungOrdered(Part):
+    """One site climbs to a higher rung. This record's time is zero of that rung's response time.
+
+    It is decided once: a success of the rung before that comes later is `late`.
+
+    Attributes:
+        why: Why the rung before did not do.
+    """
+
+    type: Literal["rung.ordered"] = "rung.ordered"
+    step: StepNumber
+    site: SiteId
+    rung: RungNumber
+    why: Cause
+    envelope: EnvelopeText
+
+
+class RungPublished(Part):
+    """The first publish of a rung's order had ended by this record's time."""
+
+    type: Literal["rung.published"] = "rung.published"
+    step: StepNumber
+    site: SiteId
+    rung: RungNumber
+
+
+class BatteryOrder(Part):
+    """One order that must do nothing.
+
+    Attributes:
+        envelope: The order. It names the refusal step itself, which halts nothing if it is obeyed.
+        warrant: Whether the whole warrant goes with it, or one with a single approval.
+    """
+
+    case: BatteryCase
+    envelope: EnvelopeText
+    warrant: Literal["whole", "one_approval"] = "whole"
+
+
+class BatteryIssued(Part):
+    """A refusal step began. This record's time stands in for that of an order."""
+
+    type: Literal["battery.issued"] = "battery.issued"
+    step: StepNumber
+    orders: Annotated[tuple[BatteryOrder, ...], Field(min_length=1, max_length=BATTERY_MAX)]
+
+
+class LicenceRequested(Part):
+    """An agent under a lease order asked for its next licence, verified."""
+
+    type: Literal["licence.requested"] = "licence.requested"
+    site: SiteId
+    arrival_ns: Int63
+    envelope: EnvelopeText
+
+
+class LicenceIssued(Part):
+    """A licence was signed."""
+
+    type: Literal["licence.issued"] = "licence.issued"
+    step: StepNumber
+    site: SiteId
+    envelope: EnvelopeText
+
+
+class LeaseStopped(Part):
+    """From this record on, no licence of the running step is renewed."""
+
+    type: Literal["lease.stopped"] = "lease.stopped"
+    step: StepNumber
+
+
 class ReleaseIssued(Part):
     """A step's hold was ended. This record's time is zero of the restore time."""
 
@@ -126,7 +199,7 @@ class Aborted(Part):
 
 
 class ReceiptReceived(Part):
-    """An agent's receipt, verified.
+    """A receipt of an agent or an enforcer, verified.
 
     Attributes:
         arrival_ns: When it came off the wire, on this record's clock epoch.
@@ -219,6 +292,12 @@ Event = Annotated[
     | ChallengeIssued
     | OrderIssued
     | OrderPublished
+    | RungOrdered
+    | RungPublished
+    | BatteryIssued
+    | LicenceRequested
+    | LicenceIssued
+    | LeaseStopped
     | ReleaseIssued
     | ReleasePublished
     | RecallIssued

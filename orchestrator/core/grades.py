@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from protocols.messages.base import Part
+from orchestrator.core.battery import CaseAnswer
+from protocols.controls import Control
+from protocols.ids import Digest, Nonce
+from protocols.messages import Part, Proof
 from protocols.reasons import TEXT, Reason
 
 
@@ -198,7 +201,7 @@ def grade(findings: Findings) -> Grade:
 
 
 class ReceiptSummary(Part):
-    """When the agent's first receipt of each kind arrived, after the order; its own account only.
+    """When the first receipt of each kind arrived, after the order; the actor's own account only.
 
     Attributes:
         accepted_ns: Nanoseconds from the order to the arrival of `accepted`.
@@ -206,6 +209,9 @@ class ReceiptSummary(Part):
         restored_ns: The same for `restored`.
         refused: Why it refused, if it did.
         failed: Why its driver failed, if it did.
+        proofs: What it exercised of the way there and back.
+        checkpoint: Digest of the checkpoint that it left on disk.
+        armed: The nonce that it was armed with.
     """
 
     accepted_ns: int | None = None
@@ -213,6 +219,28 @@ class ReceiptSummary(Part):
     restored_ns: int | None = None
     refused: Reason | None = None
     failed: Reason | None = None
+    proofs: tuple[Proof, ...] = ()
+    checkpoint: Digest | None = None
+    armed: Nonce | None = None
+
+
+class RungResult(Part):
+    """What one rung of a ladder did at one site.
+
+    Attributes:
+        response_lower_ns: From this rung's own order; likewise the upper bound.
+        response_limit_s: The rung's own limit.
+        why_next: Why the site climbed to the next rung; null for the last.
+    """
+
+    rung: int
+    control: Control
+    verdict: Verdict
+    cause: Cause | None
+    response_lower_ns: int | None
+    response_upper_ns: int | None
+    response_limit_s: float
+    why_next: Cause | None = None
 
 
 class SiteStepResult(Part):
@@ -233,7 +261,12 @@ class SiteStepResult(Part):
         unknown: The other witnesses of its record.
         preflight_ok: Whether a quorum saw its load in band before the order.
         held: Whether quiet was proven without a break to the end of the hold.
-        receipts: The agent's own account.
+        receipts: The own account of who acted.
+        control: What was exercised: of the last rung that the site climbed to.
+        rung: That rung; the response time is its own.
+        rungs: With an escalation, every rung that was ordered, in order; else empty.
+        total_upper_ns: With an escalation, from the step's own order to the halt, at most.
+        battery: How it answered each order of a refusal battery.
     """
 
     grade: Grade
@@ -250,6 +283,11 @@ class SiteStepResult(Part):
     preflight_ok: bool
     held: bool
     receipts: ReceiptSummary
+    control: Control = Control.PAUSE
+    rung: int = 0
+    rungs: tuple[RungResult, ...] = ()
+    total_upper_ns: int | None = None
+    battery: tuple[CaseAnswer, ...] = ()
 
     @property
     def passed(self) -> bool:

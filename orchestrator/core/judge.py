@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core import quorum as q
+from orchestrator.core.battery import CaseAnswer
 from orchestrator.core.criteria import covering_witnesses, criterion, uncovered_signals
 from orchestrator.core.grades import (
     Cause,
@@ -36,27 +37,38 @@ from orchestrator.core.grades import (
 )
 from orchestrator.core.samples import Instant, Track
 from orchestrator.core.trace import Trace
+from protocols.controls import Params
 from protocols.ids import seconds_to_ns
-from protocols.messages import Outcome, SiteRecord, Step
+from protocols.messages import Outcome, Proof, SiteRecord, Step
 from protocols.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSeen:
-    """A receipt of the site's agent for this step's order, and when it arrived."""
+    """A receipt of who acts on this rung, for this rung's order, and when it arrived."""
 
     outcome: Outcome
     arrival: Instant
     reason: Reason | None = None
+    proofs: tuple[Proof, ...] = ()
+    checkpoint: str | None = None
+    armed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepInputs:
-    """Everything that the judgement on one site and one step depends on.
+    """Everything that the judgement on one site and one rung of a step depends on.
 
     Attributes:
         record: The site's record.
         step: The step as approved.
+        rung: Which of its rungs this is about; 0 is the step's own control.
+        climbed: When the site climbed on to the next rung; None when it did not. It ends the window.
+        why_next: Why it climbed.
+        expires: With a lease: by when the site's last licence had surely expired. It is zero of the
+            response time; None when there was no licence, or while it is still renewed.
+        stopped: With a lease: the commit of `lease.stopped`. Until then the site must be at work.
+        battery: With a refusal: how the site answered each order of it so far.
         tracks: By witness name, its track of this drill; witnesses that said nothing may lack.
         issues: When each challenge of the drill was issued, by its number.
         preflight_from: From when steady state is looked for.
@@ -84,6 +96,22 @@ class StepInputs:
     receipts: tuple[ReceiptSeen, ...] = ()
     closed: frozenset[str] | None = None
     aborted: bool = False
+    rung: int = 0
+    climbed: Instant | None = None
+    why_next: Cause | None = None
+    expires: Instant | None = None
+    stopped: Instant | None = None
+    battery: tuple[CaseAnswer, ...] = ()
+
+    @property
+    def params(self) -> Params:
+        """The control of this rung, with its parameters."""
+        return self.step.rungs[self.rung].params
+
+    @property
+    def response_limit_s(self) -> float:
+        """This rung's own response limit."""
+        return self.step.rungs[self.rung].response_limit_s
 
 
 @dataclass(slots=True)

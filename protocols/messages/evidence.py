@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from protocols.ids import Digest, DrillId, Int63, Name, Nonce, SignalName, SiteId, Text, UtcTime
-from protocols.limits import SIGNALS_MAX
+from protocols.limits import PROOFS_MAX, SIGNALS_MAX
 from protocols.messages.base import Message, Part
-from protocols.messages.orders import StepNumber, UseNumber
+from protocols.messages.fleet import AGENT
+from protocols.messages.orders import RungNumber, StepNumber, UseNumber
 from protocols.reasons import Reason
 
 BootId = Annotated[str, Field(pattern=r"^[0-9a-f-]{8,64}$")]
@@ -40,12 +41,34 @@ class Outcome(StrEnum):
     HALTED = "halted"
     FAILED = "failed"
     RESTORED = "restored"
+    NOTED = "noted"
+
+
+class Proof(Part):
+    """One step of the path to a halt, exercised without halting, or of the path back.
+
+    Attributes:
+        step: What was exercised, such as `restore-path`.
+        ok: Whether it would have worked.
+        detail: What was done and seen, in a clause.
+    """
+
+    step: Name
+    ok: bool
+    detail: Annotated[str, Field(max_length=200)]
 
 
 class Receipt(Message):
-    """An agent's own account. It explains where time went; it proves no halt.
+    """The own account of an agent or an enforcer. It explains where time went; it proves no halt.
+
+    `halted` says that what was ordered is done, whichever control it is. `noted` is an enforcer's:
+    it has seen a rung that is not its own to act on, and from now its limit runs.
 
     Attributes:
+        by: Who speaks: `agent`, or the name of an enforcer.
+        rung: The rung of the order.
+        proofs: What was exercised of the way there and back, for a standby or before a cut.
+        armed: The nonce that a warrant must quote to fire, from an agent that was armed.
         order: Digest of the order's payload (what it could make of it, for a refusal).
         reason: Why it was refused or failed; null otherwise.
         detail: The same for people, and for `halted` what was done.
@@ -68,6 +91,28 @@ class Receipt(Message):
     detail: Annotated[str, Field(max_length=500)]
     elapsed_ns: Int63
     checkpoint: Digest | None = None
+    by: Name = AGENT
+    rung: RungNumber | None = None
+    proofs: Annotated[tuple[Proof, ...], Field(max_length=PROOFS_MAX)] = ()
+    armed: Nonce | None = None
+
+
+class LicenceRequest(Message):
+    """An agent under a lease order asks for its next licence. It is signed, but no link of its chain.
+
+    Attributes:
+        order: Digest of the lease order.
+        nonce: Fresh; the licence that quotes it counts from when this was sent.
+    """
+
+    KIND: ClassVar[str] = "licence-request"
+    version: Literal[1] = 1
+    fleet: Digest
+    site: SiteId
+    order: Digest
+    drill: DrillId
+    nonce: Nonce
+    at: UtcTime
 
 
 class Counter(Part):
@@ -165,6 +210,7 @@ class Role(StrEnum):
 
     AGENT = "agent"
     WITNESS = "witness"
+    ENFORCER = "enforcer"
 
 
 class Presence(Message):

@@ -10,6 +10,9 @@ from protocols.controls import Control
 from protocols.ids import Digest, Int63, Name, Owner, Seconds, SignalName, SiteId, UtcTime, digest_of
 from protocols.messages.base import Message, Part
 
+AGENT = "agent"
+"""What the agent of a site is called wherever parties have names."""
+
 Version = Annotated[int, Field(ge=1, le=2**53)]
 
 
@@ -103,6 +106,7 @@ class WorkRate(Part):
 
     Attributes:
         signal: The counter, such as `cpu_time_us`.
+        workload: The class of work that it counts, such as `evals`; null counts all work together.
         quiet_per_s: The absolute rate at or under which the site counts as quiet (epsilon).
         band_min_per_s: The least rate of steady state.
         band_max_per_s: The greatest rate of steady state.
@@ -112,6 +116,7 @@ class WorkRate(Part):
     quiet_per_s: Int63
     band_min_per_s: Int63
     band_max_per_s: Int63
+    workload: Name | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> WorkRate:
@@ -129,6 +134,21 @@ class WitnessEntry(Part):
     covers: Annotated[tuple[SignalName, ...], Field(min_length=1, max_length=64)]
 
 
+class EnforcerEntry(Part):
+    """An enforcer of a site: outside of it, with its own key, and who owns it."""
+
+    name: Name
+    owner: Owner
+    key: KeyRecord
+
+
+class OffLevel(Part):
+    """A level at or under which the site counts as switched off, such as `power_w` and its standby draw."""
+
+    signal: SignalName
+    at_most: Int63
+
+
 class SiteRecord(Message):
     """Everything that is agreed about one site.
 
@@ -141,6 +161,10 @@ class SiteRecord(Message):
         max_hold_s: Longest single hold.
         max_total_held_s: Longest time held under one warrant.
         mock: Whether it is a mock site.
+        enforcers: Who may cut it off from outside; witnesses that they own never count for that.
+        off_levels: The levels that say that it is switched off.
+        registry: Digest of its register of accelerators, against which a census is taken; null
+            where there is none.
     """
 
     KIND: ClassVar[str] = "site-record"
@@ -161,12 +185,20 @@ class SiteRecord(Message):
     work: Annotated[tuple[WorkRate, ...], Field(min_length=1, max_length=16)]
     max_hold_s: Seconds
     max_total_held_s: Seconds
+    enforcers: Annotated[tuple[EnforcerEntry, ...], Field(max_length=4)] = ()
+    off_levels: Annotated[tuple[OffLevel, ...], Field(max_length=4)] = ()
+    registry: Digest | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> SiteRecord:
-        names = [witness.name for witness in self.witnesses]
+        names = [witness.name for witness in self.witnesses] + [enforcer.name for enforcer in self.enforcers]
         if len(set(names)) != len(names):
-            raise ValueError("two witnesses have one name")
+            raise ValueError("two witnesses or enforcers have one name")
+        if AGENT in names:
+            raise ValueError(f"no witness or enforcer may be called {AGENT}")
+        signals = [rate.signal for rate in self.work] + [level.signal for level in self.off_levels]
+        if len(set(signals)) != len(signals):
+            raise ValueError("one signal is given twice")
         tags = [attribute.name for attribute in self.attributes]
         if len(set(tags)) != len(tags):
             raise ValueError("one attribute is given twice")

@@ -8,9 +8,12 @@ from protocols.trust.fleet import FleetTrust, SiteTrust, TrustedRoot, check_role
 from protocols.trust.orders import (
     Accepted,
     Admission,
+    Armed,
     HeldOrder,
+    Noted,
     Refused,
     Repeat,
+    SeenRung,
     SiteMemory,
     admit_order,
     audience_of,
@@ -18,15 +21,18 @@ from protocols.trust.orders import (
     check_warrant,
     owners_required,
 )
-from protocols.trust.stops import check_abort, check_challenge, check_lever, check_recall, check_release
+from protocols.trust.stops import check_abort, check_challenge, check_lever, check_licence, check_recall, check_release
 
 __all__ = [
     "Accepted",
     "Admission",
+    "Armed",
     "FleetTrust",
     "HeldOrder",
+    "Noted",
     "Refused",
     "Repeat",
+    "SeenRung",
     "SiteMemory",
     "SiteTrust",
     "TrustedRoot",
@@ -36,6 +42,7 @@ __all__ = [
     "check_audience",
     "check_challenge",
     "check_lever",
+    "check_licence",
     "check_recall",
     "check_release",
     "check_roles",

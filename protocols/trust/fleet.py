@@ -205,6 +205,8 @@ def check_roles(root: Root, policy: Policy, records: Iterable[SiteRecord]) -> No
             claim(key, f"operator key of site {record.site}")
         for witness in record.witnesses:
             claim(witness.key, f"key of witness {witness.name} of site {record.site}")
+        for enforcer in record.enforcers:
+            claim(enforcer.key, f"key of enforcer {enforcer.name} of site {record.site}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,7 @@ class FleetTrust:
         records: Every site's record, by site, each with the digest that the index demands.
         agents: The keys that speak for each site.
         witnesses: The key of each witness, by site and witness name.
+        enforcers: The key of each enforcer, by site and enforcer name.
     """
 
     root: TrustedRoot
@@ -271,6 +274,7 @@ class FleetTrust:
     dispatchers: KeySet
     agents: Mapping[str, Mapping[str, PublicKey]]
     witnesses: Mapping[tuple[str, str], Mapping[str, PublicKey]]
+    enforcers: Mapping[tuple[str, str], Mapping[str, PublicKey]]
 
     @property
     def fleet(self) -> str:
@@ -327,5 +331,10 @@ class FleetTrust:
                 (site, witness.name): {witness.key.key_id: PublicKey.load(witness.key)}
                 for site, record in held.items()
                 for witness in record.witnesses
+            },
+            {
+                (site, enforcer.name): {enforcer.key.key_id: PublicKey.load(enforcer.key)}
+                for site, record in held.items()
+                for enforcer in record.enforcers
             },
         )

@@ -10,17 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from protocols.controls import CATALOGUE, Control, control_of
+from protocols.controls import CATALOGUE, Actor, Control, DecommissionParams, control_of
 from protocols.envelope import Envelope, open_envelope
 from protocols.errors import EnvelopeError, MessageError, TrustError
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.limits import ORDER_LIFETIME_MAX_S, TOMBSTONES_MAX
-from protocols.messages import FleetIndex, NamedSites, Order, Policy, SelectedSites, SiteRecord, Step, Warrant
+from protocols.messages import FleetIndex, NamedSites, Order, Policy, Rung, SelectedSites, SiteRecord, Step, Warrant
 from protocols.reasons import TEXT, Reason
 from protocols.trust.fleet import KeySet, SiteTrust
 
-OrderKey = tuple[str, int, int]
-"""Warrant digest, use, step: an order is obeyed once for each."""
+StepId = tuple[str, int, int]
+"""Warrant digest, use, step: what a release ends."""
+
+OrderKey = tuple[str, int, int, int]
+"""Warrant digest, use, step, rung: an order is obeyed once for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,40 @@ class HeldOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenRung:
+    """An order of a ladder's rung that was admitted here, whoever is to act on it.
+
+    Attributes:
+        digest: Digest of the order's payload.
+        ago_ns: How long ago that was at least, by a monotonic clock of this party, nanoseconds.
+    """
+
+    digest: str
+    ago_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A site that is armed for decommissioning, and not yet past it.
+
+    Attributes:
+        nonce: What the warrant that fires must quote.
+        at_ns: The site's wall time when it was armed, nanoseconds.
+    """
+
+    nonce: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class SiteMemory:
     """What a site remembers across restarts, as far as authority depends on it.
 
     Attributes:
         high_water_ns: The largest wall time that it ever wrote down.
         orders: Every order it accepted.
+        rungs: Every order that was accepted or noted here, by its key.
+        armed: Whether it is armed, and with which nonce.
         released: Tombstones of steps.
         aborted: Tombstones of whole uses.
         engaged: Digests of the lever engagements in force.
@@ -55,7 +86,9 @@ class SiteMemory:
 
     high_water_ns: int = 0
     orders: Mapping[OrderKey, HeldOrder] = field(default_factory=dict)
-    released: frozenset[OrderKey] = frozenset()
+    rungs: Mapping[OrderKey, SeenRung] = field(default_factory=dict)
+    armed: Armed | None = None
+    released: frozenset[StepId] = frozenset()
     aborted: frozenset[tuple[str, int]] = frozenset()
     engaged: frozenset[str] = frozenset()
     veto: bool = False
@@ -66,6 +99,8 @@ class Accepted:
     """The order may be acted upon, after it was journalled.
 
     Attributes:
+        rung: What is to be done: the rung of the step that the order names.
+        hold_ns: How long it holds from now. A higher rung holds for what is left of the step's hold.
         now_ns: What counts as now, by which the next use is kept apart from this one.
     """
 
@@ -73,12 +108,30 @@ class Accepted:
     digest: str
     warrant: Warrant
     step: Step
+    rung: Rung
+    hold_ns: int
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The order is good, and somebody else's to act on.
+
+    Attributes:
+        matters: Whether a later rung is ours, so that it must be remembered when this one came.
+        now_ns: What counts as now.
+    """
+
+    order: Order
+    digest: str
+    warrant: Warrant
+    matters: bool
     now_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The very order that was accepted before: answer with the same receipts, do nothing."""
+    """The very order that was accepted or noted before: answer with the same receipts, do nothing."""
 
     order: Order
     digest: str
@@ -99,17 +152,17 @@ class Refused:
     digest: str
 
 
-Admission = Accepted | Repeat | Refused
+Admission = Accepted | Noted | Repeat | Refused
 
 
 def owners_required(policy: Policy, warrant: Warrant) -> int:
-    """Return how many distinct owners the harshest control of `warrant` takes."""
+    """Return how many distinct owners the harshest control of `warrant` takes, ladders counted."""
     stated = {entry.control: entry.owners for entry in policy.thresholds}
 
     def needed(control: Control) -> int:
         return stated.get(control, CATALOGUE[control].default_threshold)
 
-    return max(needed(control_of(step.params)) for step in warrant.steps)
+    return max(needed(control_of(rung.params)) for step in warrant.steps for rung in step.rungs)
 
 
 def check_warrant(envelope: Envelope, policy: Policy, approvers: KeySet, fleet: str) -> tuple[Warrant, frozenset[str]]:
@@ -193,8 +246,14 @@ def audience_of(warrant: Warrant, index: FleetIndex, records: Mapping[str, SiteR
     return tuple(matched)
 
 
-def admit_order(
-    order_envelope: Envelope, warrant_envelope: Envelope, trust: SiteTrust, memory: SiteMemory, *, now_ns: int
+def admit_order(  # noqa: PLR0911 - one for each admission
+    order_envelope: Envelope,
+    warrant_envelope: Envelope,
+    trust: SiteTrust,
+    memory: SiteMemory,
+    *,
+    now_ns: int,
+    actor: Actor = Actor.AGENT,
 ) -> Admission:
     """Decide on an order that arrived with its warrant.
 
@@ -206,6 +265,7 @@ def admit_order(
         now_ns: The site's wall clock. What counts as now is the largest of it, the site's
             high-water mark and the newest threshold-signed issue time, so a clock set back
             revives nothing.
+        actor: Who asks. An order for another actor is noted, never acted on.
     """
     digest = order_envelope.digest
     order: Order | None = None
@@ -213,26 +273,36 @@ def admit_order(
         order, signed_by = open_envelope(order_envelope, Order, trust.dispatchers.keys)
         _check_form(order, trust)
         warrant = _check_authority(order, signed_by, warrant_envelope, trust)
-        step = _check_scope(order, warrant, trust.record)
-        key = (order.warrant, order.use, order.step)
+        step, rung = _check_scope(order, warrant, trust.record)
+        key = (order.warrant, order.use, order.step, order.rung)
+        mine = CATALOGUE[control_of(rung.params)].actor is actor
         now = max(
             now_ns, memory.high_water_ns, *(parse_utc(held.issued_at) for held in (trust.policy, trust.record, warrant))
         )
-        known = memory.orders.get(key)
+        if not mine and not _acts_later(step, order.rung, actor):
+            return Noted(order, digest, warrant, matters=False, now_ns=now)
+        known, seen = memory.orders.get(key), memory.rungs.get(key)
         if known is not None and known.digest == digest and known.live:
             return Repeat(order, digest)
-        if known is not None and known.digest != digest:
+        if any(before is not None and before.digest != digest for before in (known, seen)):
             raise _refusal(Reason.EQUIVOCATION)
         _check_tombstones(key, memory)
+        if seen is not None and known is None:
+            return Repeat(order, digest)
         if known is not None:
             return Repeat(order, digest) if now < parse_utc(order.expires_at) else _replayed(order, digest)
         _check_documents(trust, now)
         _check_times(order, warrant, now, seconds_to_ns(trust.policy.max_clock_skew_s))
-        _check_memory(order, warrant, step, trust.record, memory, now)
+        _check_willing(memory)
+        _check_ladder(key, step, memory)
+        if not mine:
+            return Noted(order, digest, warrant, matters=True, now_ns=now)
+        _check_armed(warrant, rung, trust.record, memory)
+        _check_memory(key, warrant, step, trust.record, memory, now)
     except (TrustError, MessageError, EnvelopeError) as error:
         reason = Reason(error.reason) if isinstance(error, TrustError) else Reason.MALFORMED
         return Refused(reason, error.what, order, digest)
-    return Accepted(order, digest, warrant, step, now)
+    return Accepted(order, digest, warrant, step, rung, _hold_ns(key, step, memory), now)
 
 
 def _replayed(order: Order, digest: str) -> Refused:
@@ -250,6 +320,10 @@ def _check_form(order: Order, trust: SiteTrust) -> None:
         raise _refusal(Reason.NOT_AN_EXERCISE, f"status is {order.status}, haltdrill obeys exercises only")
     if order.standing is not None:
         raise _refusal(Reason.MALFORMED, "version 1 defines no standing statement")
+    if order.site is not None and order.site != trust.record.site:
+        raise _refusal(Reason.NOT_IN_AUDIENCE, f"it is for site {order.site} alone")
+    if (order.rung == 0) != (order.site is None):
+        raise _refusal(Reason.MALFORMED, "rung 0 is for the whole audience, a higher one for one site")
     lifetime_ns = parse_utc(order.expires_at) - parse_utc(order.issued_at)
     if not 0 < lifetime_ns <= seconds_to_ns(ORDER_LIFETIME_MAX_S):
         raise _refusal(Reason.LIFETIME_TOO_LONG, f"an order lives {ORDER_LIFETIME_MAX_S} s at most")
@@ -264,21 +338,29 @@ def _check_authority(order: Order, signed_by: frozenset[str], warrant_envelope: 
     return warrant
 
 
-def _check_scope(order: Order, warrant: Warrant, record: SiteRecord) -> Step:
+def _check_scope(order: Order, warrant: Warrant, record: SiteRecord) -> tuple[Step, Rung]:
     check_audience(warrant, record)
     if order.step >= len(warrant.steps):
         raise _refusal(Reason.NO_SUCH_STEP, f"the warrant has {len(warrant.steps)} steps")
     if order.use > warrant.uses:
         raise _refusal(Reason.NO_SUCH_USE, f"the warrant allows {warrant.uses} uses")
     step = warrant.steps[order.step]
-    control = control_of(step.params)
+    if order.rung >= len(step.rungs):
+        raise _refusal(Reason.NO_SUCH_RUNG, f"the step has {len(step.rungs)} rungs")
+    rung = step.rungs[order.rung]
+    control = control_of(rung.params)
     if control not in record.controls:
         raise _refusal(Reason.CONTROL_NOT_SUPPORTED, f"this site does not do {control}")
     if CATALOGUE[control].mock_only and not record.mock:
         raise _refusal(Reason.NOT_A_MOCK)
     if step.hold_s > record.max_hold_s:
         raise _refusal(Reason.SITE_LIMIT, f"a hold of {step.hold_s:g} s is over this site's {record.max_hold_s:g} s")
-    return step
+    return step, rung
+
+
+def _acts_later(step: Step, rung: int, actor: Actor) -> bool:
+    """Tell whether a later rung of the step's ladder is this actor's."""
+    return any(CATALOGUE[control_of(later.params)].actor is actor for later in step.rungs[rung + 1 :])
 
 
 def _check_documents(trust: SiteTrust, now_ns: int) -> None:
@@ -300,26 +382,63 @@ def _check_times(order: Order, warrant: Warrant, now_ns: int, skew_ns: int) -> N
 def _check_tombstones(key: OrderKey, memory: SiteMemory) -> None:
     if key[:2] in memory.aborted:
         raise _refusal(Reason.ABORTED)
-    if key in memory.released:
+    if key[:3] in memory.released:
         raise _refusal(Reason.RELEASED)
 
 
-def _check_memory(
-    order: Order, warrant: Warrant, step: Step, record: SiteRecord, memory: SiteMemory, now_ns: int
-) -> None:
+def _check_willing(memory: SiteMemory) -> None:
     if memory.engaged:
         raise _refusal(Reason.LEVER)
     if memory.veto:
         raise _refusal(Reason.VETO)
-    if any(held.live for held in memory.orders.values()):
-        raise _refusal(Reason.BUSY)
-    if len(memory.orders) + len(memory.released) + len(memory.aborted) >= TOMBSTONES_MAX:
+    known = memory.orders.keys() | memory.rungs.keys()
+    if len(known) + len(memory.released) + len(memory.aborted) >= TOMBSTONES_MAX:
         raise _refusal(Reason.MEMORY_FULL)
-    under_warrant = {key: held for key, held in memory.orders.items() if key[0] == order.warrant}
-    earlier_ends = [held.ends_ns for key, held in under_warrant.items() if key[1] != order.use]
+
+
+def _check_ladder(key: OrderKey, step: Step, memory: SiteMemory) -> None:
+    """Check that the rung before was seen here, and that its limit has passed.
+
+    Each rung is checked so, down to the first, by this party's own clock: whoever steals a
+    dispatcher's key cannot begin at the top, and cannot hurry.
+    """
+    below = key[3] - 1
+    if below < 0:
+        return
+    seen = memory.rungs.get((*key[:3], below))
+    limit_s = step.rungs[below].response_limit_s
+    if seen is None or seen.ago_ns < seconds_to_ns(limit_s):
+        raise _refusal(Reason.RUNG_TOO_SOON, f"rung {below} must have been seen here {limit_s:g} s ago")
+
+
+def _check_armed(warrant: Warrant, rung: Rung, record: SiteRecord, memory: SiteMemory) -> None:
+    """Check that a warrant that fires quotes what the site was armed with, and was issued after that."""
+    params = rung.params
+    if not isinstance(params, DecommissionParams) or params.phase != "fire":
+        return
+    if memory.armed is None or params.nonce_for(record.site) != memory.armed.nonce:
+        raise _refusal(Reason.NOT_ARMED)
+    if parse_utc(warrant.issued_at) < memory.armed.at_ns:
+        raise _refusal(Reason.ARMED_BEFORE)
+
+
+def _hold_ns(key: OrderKey, step: Step, memory: SiteMemory) -> int:
+    """Return how long an order holds: the step's hold counts from the first of its rungs that was seen here."""
+    first_ns = max((seen.ago_ns for other, seen in memory.rungs.items() if other[:3] == key[:3]), default=0)
+    return max(0, seconds_to_ns(step.hold_s) - first_ns)
+
+
+def _check_memory(
+    key: OrderKey, warrant: Warrant, step: Step, record: SiteRecord, memory: SiteMemory, now_ns: int
+) -> None:
+    # A higher rung takes the place of the one before; nothing else may hold the site.
+    if any(held.live and (other[:3] != key[:3] or other[3] > key[3]) for other, held in memory.orders.items()):
+        raise _refusal(Reason.BUSY)
+    others = {other: held for other, held in memory.orders.items() if other[0] == key[0] and other[:3] != key[:3]}
+    earlier_ends = [held.ends_ns for other, held in others.items() if other[1] != key[1]]
     if earlier_ends and now_ns < max(earlier_ends) + seconds_to_ns(warrant.min_between_uses_s):
         raise _refusal(Reason.TOO_SOON, f"uses must be {warrant.min_between_uses_s:g} s apart")
-    held_ns = sum(max(0, held.ends_ns - held.accepted_ns) for held in under_warrant.values())
+    held_ns = sum(max(0, held.ends_ns - held.accepted_ns) for held in others.values())
     allowed_s = min(warrant.max_total_held_s, record.max_total_held_s)
     if held_ns + seconds_to_ns(step.hold_s) > seconds_to_ns(allowed_s):
         raise _refusal(Reason.TOTAL_HELD, f"the warrant may hold a site {allowed_s:g} s in all")

@@ -14,11 +14,11 @@ from protocols.controls import CATALOGUE, Control
 from protocols.envelope import Envelope, open_envelope
 from protocols.errors import TrustError
 from protocols.keys import PublicKey
-from protocols.messages import Abort, Challenge, Lever, Policy, Recall, Release
+from protocols.messages import Abort, Challenge, Lever, Licence, Policy, Recall, Release
 from protocols.reasons import TEXT, Reason
 from protocols.trust.fleet import KeySet
 
-Said = TypeVar("Said", Release, Abort, Challenge, Recall)
+Said = TypeVar("Said", Release, Abort, Challenge, Recall, Licence)
 
 
 def _open(envelope: Envelope, kind: type[Said], keys: Mapping[str, PublicKey], fleet: str) -> Said:
@@ -68,6 +68,16 @@ def check_recall(envelope: Envelope, dispatchers: KeySet, fleet: str) -> Recall:
         MessageError: The payload is no recall.
     """
     return _open(envelope, Recall, dispatchers.keys, fleet)
+
+
+def check_licence(envelope: Envelope, dispatchers: KeySet, fleet: str) -> Licence:
+    """Check a licence: a dispatcher of the policy signs it.
+
+    Raises:
+        TrustError: No dispatcher signed it, or it is for another fleet.
+        MessageError: The payload is no licence.
+    """
+    return _open(envelope, Licence, dispatchers.keys, fleet)
 
 
 def lever_threshold(policy: Policy) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.drivers.base import Driver, SiteState
+from agents.acting import Driver, SiteState
 from agents.drivers.records import Mark, Records, WorkloadRecord
 from protocols.controls import Control, PauseParams, ShutdownParams
 from protocols.errors import DriverError

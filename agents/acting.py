@@ -1,4 +1,4 @@
-"""The seam between an agent and the actuator of its site."""
+"""The seam between a reconciler (an agent's or an enforcer's) and what it acts through."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agents.observation import Observation, SiteState
-from protocols.controls import Control, PauseParams, ShutdownParams
+from protocols.controls import Control, Params
+from protocols.messages import Proof
 
 __all__ = ["Driver", "Observation", "SiteState"]
 
 
 class Driver(Protocol):
-    """Acts on one site. Every call is synchronous, may block, and may be repeated without harm.
+    """Acts on one site: an agent's driver, or an enforcer's actuator.
 
-    Calls come from one thread at a time. Each one works from the actuator's real state, so it makes
-    no difference how often the agent crashed before.
+    Every call is synchronous, may block, and may be repeated without harm. Calls come from one
+    thread at a time. Each one works from the actuator's real state, so it makes no difference how
+    often the agent crashed before.
     """
 
     @property
@@ -39,8 +41,24 @@ class Driver(Protocol):
         """
         ...
 
-    def apply(self, params: PauseParams | ShutdownParams, cancelled: Callable[[], bool]) -> str:
+    def rehearse(self, params: Params) -> tuple[Proof, ...]:
+        """Exercise the path to a halt, and the path back, up to the last call; change nothing.
+
+        Args:
+            params: What would be applied. A standby asks for the path to whatever this driver can do.
+
+        Returns:
+            A proof for each step: whether it would have worked, and how that was seen.
+
+        Raises:
+            DriverError: Not even that could be tried.
+        """
+        ...
+
+    def apply(self, params: Params, cancelled: Callable[[], bool]) -> str:
         """Make it so, and return only when it is so.
+
+        Of a control that acts on nothing here (standby, refusal, census, arming) it is never asked.
 
         Args:
             params: The control and its parameters.
