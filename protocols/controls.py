@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -259,3 +259,49 @@ CATALOGUE: dict[Control, ControlSpec] = {
 def control_of(params: Params) -> Control:
     """Return the kind of control that `params` belong to."""
     return Control(params.control)
+
+
+def acts(params: Params) -> bool:
+    """Tell whether anything at the site is changed by it, so that there is something to restore."""
+    match params:
+        case StandbyParams() | RefusalParams() | CensusParams():
+            return False
+        case DecommissionParams(phase=phase):
+            return phase == "fire"
+        case (
+            SlowdownParams()
+            | RunCapParams()
+            | SelectivePauseParams()
+            | PauseParams()
+            | LeaseParams()
+            | IsolateParams()
+            | ShutdownParams()
+            | PowerCutParams()
+        ):
+            return True
+        case _:
+            assert_never(params)
+
+
+def words(params: Params) -> str:  # noqa: PLR0911 - one for each control
+    """Say what the parameters of a control mean, as a clause that follows its summary; empty without any."""
+    match params:
+        case SlowdownParams(fraction=fraction):
+            return f"to {fraction:.0%} of the least rate of its load band"
+        case RunCapParams(unit=unit, limit=limit):
+            return f"the largest new run is {limit:g} {unit.replace('_', '-') if unit != 'flop' else 'FLOP'}"
+        case SelectivePauseParams(protected=protected):
+            return f"protected: {', '.join(protected)}"
+        case LeaseParams(licence_s=licence_s, renewed_s=renewed_s, partition=partition):
+            then = "; then the site also leaves its connection" if partition else ""
+            return f"licences of {licence_s:g} s are renewed for {renewed_s:g} s{then}"
+        case ShutdownParams(grace_s=grace_s):
+            return f"what has not stopped after {grace_s:g} s is killed"
+        case DecommissionParams(phase="arm", armed_for_s=armed_for_s):
+            return f"armed only, for {armed_for_s:g} s: nothing is destroyed until a second warrant fires it"
+        case DecommissionParams():
+            return "fired: what was armed is destroyed now"
+        case StandbyParams() | RefusalParams() | CensusParams() | PauseParams() | IsolateParams() | PowerCutParams():
+            return ""
+        case _:
+            assert_never(params)
