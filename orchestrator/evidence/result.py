@@ -17,9 +17,9 @@ from orchestrator.core.drill import Drill
 from orchestrator.core.grades import SiteStepResult, Verdict
 from protocols.controls import ControlParams
 from protocols.ids import Digest, DrillId, Int63, KeyId, Name, Owner, SiteId, Text, UtcTime, seconds_to_ns
-from protocols.messages import Step
+from protocols.messages import Rung, SiteRecord, Step
 from protocols.messages.base import Part
-from protocols.messages.orders import StepNumber, UseNumber
+from protocols.messages.orders import RungNumber, StepNumber, UseNumber
 from protocols.trust import owners_required
 
 Results = Mapping[tuple[int, str], SiteStepResult]
@@ -59,20 +59,37 @@ class ToleranceResult(Part):
 
 
 class SiteResult(Part):
-    """One site in one step."""
+    """One site in one step.
+
+    Attributes:
+        tolerates: For the control of the rung that `result` is about: the last one that was ordered here.
+        ladder_tolerates: With a ladder, the same for each of its rungs, climbed to or not; else empty.
+    """
 
     site: SiteId
     owner: Owner
     mock: bool
     tolerates: ToleranceResult
+    ladder_tolerates: tuple[ToleranceResult, ...] = ()
     result: SiteStepResult
+
+
+class RungStated(Part):
+    """A rung of a step's ladder, as it was approved."""
+
+    rung: RungNumber
+    params: ControlParams
+    response_limit_ns: Int63
 
 
 class StepResult(Part):
     """One step: what was asked, and what was found at each site of the audience.
 
     Attributes:
-        ordered: Whether its order was ever issued.
+        params: The step's own control: rung 0.
+        ordered: Whether its order, or its refusal battery, was ever issued.
+        response_limit_ns: Rung 0's; the others' stand in `ladder`.
+        ladder: The harsher rungs that were approved, in order.
     """
 
     step: StepNumber
@@ -85,6 +102,7 @@ class StepResult(Part):
     restore_limit_ns: Int63
     max_gap_ns: Int63
     quorum: Annotated[int, Field(ge=1)]
+    ladder: tuple[RungStated, ...] = ()
     sites: tuple[SiteResult, ...]
 
 
@@ -125,7 +143,7 @@ class DrillResult(Part):
     """
 
     type: Literal["drill.result"] = "drill.result"
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     drill: DrillId
     plan: Name
     title: Text
@@ -205,24 +223,34 @@ def _step(drill: Drill, number: int, step: Step, results: Results) -> StepResult
         restore_limit_ns=seconds_to_ns(step.restore_limit_s),
         max_gap_ns=seconds_to_ns(step.max_gap_s),
         quorum=step.quorum,
+        ladder=tuple(
+            RungStated(rung=place, params=rung.params, response_limit_ns=seconds_to_ns(rung.response_limit_s))
+            for place, rung in enumerate(step.ladder, start=1)
+        ),
         sites=tuple(_site(drill, step, site, results[number, site]) for site in drill.audience),
     )
 
 
 def _site(drill: Drill, step: Step, site: str, result: SiteStepResult) -> SiteResult:
     record = drill.trust.records[site]
-    tolerance = liars_tolerated(record, step.quorum, step.params)
+    by_rung = tuple(_tolerance(record, step, rung) for rung in step.rungs)
     return SiteResult(
         site=site,
         owner=record.owner,
         mock=record.mock,
-        tolerates=ToleranceResult(
-            owners=tolerance.owners,
-            false_quiet=tolerance.false_quiet,
-            absent=tolerance.absent,
-            false_active=tolerance.false_active,
-        ),
+        tolerates=by_rung[result.rung],
+        ladder_tolerates=by_rung if step.ladder else (),
         result=result,
+    )
+
+
+def _tolerance(record: SiteRecord, step: Step, rung: Rung) -> ToleranceResult:
+    found = liars_tolerated(record, step.quorum, rung.params)
+    return ToleranceResult(
+        owners=found.owners,
+        false_quiet=found.false_quiet,
+        absent=found.absent,
+        false_active=found.false_active,
     )
 
 
