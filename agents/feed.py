@@ -17,7 +17,7 @@ from protocols.host.files import read_bytes, write_atomic
 from protocols.ids import UtcTime, format_utc
 from protocols.limits import NAME_MAX_CHARS
 from protocols.messages.base import Part
-from protocols.signals import FEED_OFF, FEED_ON
+from protocols.signals import FEED_ON
 
 _MAX_BYTES = 4096
 _READABLE_BY_ALL = 0o644
@@ -131,7 +131,7 @@ class FeedFile:
         """
         if self.path.exists() and self.state() == on:
             return
-        switching = Switching(feed=FEED_ON if on else FEED_OFF, by=self._by, at=format_utc(self._clock.wall_ns()))
+        switching = Switching(feed="on" if on else "off", by=self._by, at=format_utc(self._clock.wall_ns()))
         try:
             write_atomic(self.path, switching.model_dump_json().encode() + b"\n", mode=_READABLE_BY_ALL)
         except ConfigError as error:
