@@ -6,17 +6,16 @@ Units are in the names of the keys; nothing has a hidden default but a control's
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from orchestrator.fleet.plan_flat import Problem, allowed_keys, closest, flat, nearest, nest
 from orchestrator.fleet.yaml_tree import YAML_MAX_BYTES, KeyPath, Value, YamlTree, parse_yaml, path_text
-from protocols.controls import ControlParams
 from protocols.errors import ConfigError
 from protocols.host.files import read_bytes
 from protocols.ids import Name, Seconds, SiteId, Text, format_utc
@@ -30,10 +29,9 @@ _MOMENT = re.compile(
 
 _HOURS, _MINUTES = 24, 60
 
-_PARAMS: dict[str, type[Any]] = {
-    model.model_fields["control"].default: model for model in get_args(get_args(ControlParams)[0])
-}
-"""The parameter model of each control, by the control's word."""
+_MISSING = "is missing"
+
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def parse_moment(text: str) -> int:
@@ -165,14 +163,6 @@ class PlanFile:
         return _error(self.tree, path, what, remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    path: KeyPath
-    what: str
-    remedy: str = ""
-    key: bool = False
-
-
 def load_plan(path: Path) -> PlanFile:
     """Read a plan from its file.
 
@@ -195,8 +185,8 @@ def parse_plan(data: bytes, name: str) -> PlanFile:
     tree = parse_yaml(data, name)
     if not isinstance(tree.value, dict):
         raise ConfigError("a plan is a mapping of keys to values", where=tree.where(()))
-    problems: list[_Problem] = []
-    fields = _with_params(tree.value, problems)
+    problems: list[Problem] = []
+    fields = nest(tree.value, problems)
     plan: Plan | None = None
     try:
         plan = Plan.model_validate(fields)
@@ -207,96 +197,57 @@ def parse_plan(data: bytes, name: str) -> PlanFile:
     return PlanFile(plan, tree)
 
 
-def _with_params(fields: dict[str, Value], problems: list[_Problem]) -> dict[str, Value]:
-    """Move each step's control and its parameters, which stand flat in YAML, into `params`."""
-    steps = fields.get("steps")
-    if not isinstance(steps, tuple):
-        return fields
-    nested: list[Value] = []
-    for number, step in enumerate(steps):
-        if not isinstance(step, dict) or "control" not in step:
-            nested.append(step)
-            continue
-        model = _params_model(step["control"])
-        if model is None:
-            words = ", ".join(_PARAMS)
-            problems.append(_Problem(("steps", number, "control"), f"must be one of: {words}", _guess(step["control"])))
-            nested.append({key: value for key, value in step.items() if key in Step.model_fields})
-            continue
-        own = [key for key in step if key in model.model_fields]
-        rest: dict[str, Value] = {key: value for key, value in step.items() if key not in own}
-        nested.append(rest | {"params": {key: step[key] for key in own}})
-    return fields | {"steps": tuple(nested)}
-
-
-def _params_model(control: Value) -> type[Any] | None:
-    return _PARAMS.get(control) if isinstance(control, str) else None
-
-
-def _guess(word: Value) -> str:
-    return _nearest(word, list(_PARAMS)) if isinstance(word, str) else ""
-
-
-def _nearest(word: str, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(word[:80], allowed, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else ""
-
-
-def _problems_of(error: ValidationError, fields: dict[str, Value]) -> list[_Problem]:
+def _problems_of(error: ValidationError, fields: dict[str, Value]) -> list[Problem]:
     found = []
-    for item in error.errors(include_url=False, include_context=False):
-        path = _flat(item["loc"])
+    meant: set[KeyPath] = set()
+    for item in error.errors(include_url=False):
+        path = flat(item["loc"])
         match item["type"]:
             case "extra_forbidden":
-                allowed = _allowed(path[:-1], fields)
-                remedy = _nearest(str(path[-1]), allowed) or f"allowed here: {', '.join(allowed)}"
-                found.append(_Problem(path, "is no key that a plan has here", remedy, key=True))
+                allowed = allowed_keys(path[:-1], fields, _KEYS)
+                near = closest(str(path[-1]), allowed)
+                meant.add((*path[:-1], near))
+                remedy = f"did you mean {near}?" if near else f"allowed here: {', '.join(allowed)}"
+                found.append(Problem(path, "is no key that a plan has here", remedy, key=True))
             case "missing":
-                found.append(_Problem(path, "is missing"))
+                found.append(Problem(path, _MISSING))
             case _ if item["input"] is None:
-                found.append(_Problem(path, "has no value"))
+                found.append(Problem(path, "has no value"))
             case "string_type" if isinstance(item["input"], int | float | bool):
-                found.append(_Problem(path, "must be text", "put it in quotes"))
+                found.append(Problem(path, "must be text", "put it in quotes"))
+            case "string_pattern_mismatch" if path[-1] == "nonce":
+                found.append(
+                    Problem(path, "must be the 32 lower-case hex digits that the site signed when it was armed")
+                )
+            case "literal_error":
+                expected = str(item["ctx"]["expected"])
+                guess = nearest(str(item["input"]), _QUOTED.findall(expected))
+                found.append(Problem(path, f"must be {expected}", guess))
             case "string_pattern_mismatch":
-                found.append(_Problem(path, "must be a name of lower-case letters, digits and inner dashes"))
+                found.append(Problem(path, "must be a name of lower-case letters, digits and inner dashes"))
             case _:
                 said = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-                found.append(_Problem(path, said.replace("tuple", "list").replace("dictionary", "mapping")))
-    return found
+                found.append(Problem(path, said.replace("tuple", "list").replace("dictionary", "mapping")))
+    # A key that was misspelt is not missing too.
+    return [problem for problem in found if not (problem.what == _MISSING and problem.path in meant)]
 
 
-def _flat(loc: tuple[int | str, ...]) -> KeyPath:
-    """Turn a place in the model into the place in the YAML: parameters stand flat in their step."""
-    in_step = 2
-    if len(loc) > in_step and loc[0] == "steps" and loc[in_step] == "params":
-        # ("steps", 0, "params", "shutdown", "grace_s"), or no more than "params" where control is missing
-        return (*loc[:in_step], *loc[in_step + 2 :]) if len(loc) > in_step + 1 else (*loc[:in_step], "control")
-    return tuple(part for part in loc if part != "[key]")
+_KEYS: dict[KeyPath, list[str]] = {
+    (): list(Plan.model_fields),
+    ("audience",): list(Audience.model_fields),
+    ("window",): list(Window.model_fields),
+}
+"""The keys of what is no step and no part of one."""
 
 
-def _allowed(path: KeyPath, fields: dict[str, Value]) -> list[str]:
-    match path:
-        case ("audience",):
-            return list(Audience.model_fields)
-        case ("window",):
-            return list(Window.model_fields)
-        case ("steps", int(number)):
-            step = fields["steps"][number] if isinstance(fields["steps"], tuple) else None
-            model = _params_model(step.get("control")) if isinstance(step, dict) else None
-            own = [key for key in model.model_fields if key != "control"] if model else []
-            return ["name", "control", *own, *(key for key in Step.model_fields if key not in {"name", "params"})]
-        case _:
-            return list(Plan.model_fields)
-
-
-def _first_error(tree: YamlTree, problems: list[_Problem]) -> ConfigError:
+def _first_error(tree: YamlTree, problems: list[Problem]) -> ConfigError:
     # One problem for each place, and none that only follows from a deeper one (a list is "too short" once
     # its items are wrong).
     problems = list({problem.path: problem for problem in reversed(problems)}.values())
     deep = {problem.path[:length] for problem in problems for length in range(len(problem.path))}
     problems = [problem for problem in problems if problem.path not in deep]
 
-    def position(problem: _Problem) -> tuple[int, int]:
+    def position(problem: Problem) -> tuple[int, int]:
         place = tree.place(problem.path, key=problem.key)
         return (place.line, place.column)
 

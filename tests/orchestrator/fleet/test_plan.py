@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.fleet.plan import PlanFile, parse_moment, parse_plan
 from orchestrator.fleet.plan_check import all_dispatchers, check_plan, compile_plan
 from orchestrator.fleet.yaml_tree import YAML_MAX_BYTES, parse_yaml
-from protocols.controls import Control
+from protocols.controls import Control, DecommissionParams
 from protocols.errors import ConfigError
 from protocols.ids import format_utc
 from protocols.messages import NamedSites, SelectedSites, Threshold
@@ -37,9 +37,14 @@ MISTAKES = [
     ("grace_s: 3", "grace: 3", 15, ["steps[0].grace", "did you mean grace_s?"]),
     ("grace_s: 3", "zzz: 3", 15, ["allowed here: name, control, grace_s, hold_s"]),
     ("control: shutdown", "control: pause", 15, ["steps[0].grace_s", "no key"]),
-    ("control: shutdown", "control: shutdwon", 14, ["must be one of: pause, shutdown", "did you mean shutdown?"]),
-    ("control: shutdown", "control: 7", 14, ["must be one of: pause, shutdown"]),
-    ("control: shutdown", "control: [pause]", 14, ["must be one of: pause, shutdown"]),
+    (
+        "control: shutdown",
+        "control: shutdwon",
+        14,
+        ["must be one of: standby, refusal, census", "did you mean shutdown?"],
+    ),
+    ("control: shutdown", "control: 7", 14, ["must be one of: standby, refusal, census"]),
+    ("control: shutdown", "control: [pause]", 14, ["must be one of: standby, refusal, census"]),
     ("    control: shutdown\n", "", 13, ["steps[0].control", "is missing"]),
     ("    hold_s: 60\n", "", 13, ["steps[0].hold_s", "is missing"]),
     ("hold_s: 60", "hold_s: 1 minute", 16, ["steps[0].hold_s", "number"]),
@@ -78,18 +83,132 @@ MISTAKES = [
     ("steps:\n", "steps: 3\nfoo:\n", 12, ["steps", "list"]),
 ]
 
+LADDER = """\
+    ladder:
+      - control: power_cut
+        response_limit_s: 15
+"""
+
+N = "a" * 32
+FIRE = (
+    "control: shutdown\n    grace_s: 3",
+    f"control: decommission\n    phase: fire\n    armed:\n      - site: eu-north-1\n        nonce: {N}",
+)
+
+CONTROL_MISTAKES = [
+    # what the plan's control and grace_s are replaced by, the line and the words of the error
+    ("control: slowdown\n    fraction: 1", 15, ["steps[0].fraction", "less than 1"]),
+    ("control: slowdown\n    fration: 0.5", 15, ["steps[0].fration", "did you mean fraction?"]),
+    (
+        "control: run_cap\n    unit: flops",
+        15,
+        ["steps[0].unit", "must be 'accelerator_hours' or 'flop'", "did you mean flop?"],
+    ),
+    ("control: run_cap\n    limit: 0", 15, ["steps[0].limit", "greater than 0"]),
+    ("control: run_cap\n    units: flop", 15, ["steps[0].units", "did you mean unit?"]),
+    ("control: selective_pause", 13, ["steps[0].protected", "is missing"]),
+    ("control: selective_pause\n    protected: evals", 15, ["steps[0].protected", "list"]),
+    ("control: selective_pause\n    protected: []", 15, ["steps[0].protected", "at least 1"]),
+    ("control: selective_pause\n    protected: [evals, Red Team]", 15, ["steps[0].protected[1]", "lower-case"]),
+    ("control: lease\n    licence_s: 0.1", 15, ["steps[0].licence_s", "greater than or equal to 0.5"]),
+    ("control: lease\n    license_s: 5", 15, ["steps[0].license_s", "did you mean licence_s?"]),
+    ("control: lease\n    renewed_s: soon", 15, ["steps[0].renewed_s", "number"]),
+    ("control: lease\n    partition: 3", 15, ["steps[0].partition", "boolean"]),
+    ("control: standby\n    grace_s: 3", 15, ["steps[0].grace_s", "no key"]),
+    ("control: decommission", 14, ["steps[0].control", "arm takes armed_for_s"]),
+    ("control: decommission\n    phase: arms\n    armed_for_s: 9", 15, ["steps[0].phase", "did you mean arm?"]),
+    ("control: decommission\n    phase: fire\n    armed: []", 14, ["fire takes armed"]),
+    (
+        "control: decommission\n    phase: fire\n    armed: [{site: a, nonce: xyz}]",
+        16,
+        ["steps[0].armed[0].nonce", "32 lower-case hex"],
+    ),
+    ("control: decommission\n    phase: fire\n    armed: [{site: a, nonces: xyz}]", 16, ["armed[0]", "nonce"]),
+    (
+        f"control: decommission\n    phase: fire\n    armed: [{{site: a, nonce: {N}}}, {{site: a, nonce: {N}}}]",
+        14,
+        ["names a site twice"],
+    ),
+]
+
+LADDER_MISTAKES = [
+    # what is replaced in the plan with a ladder, by what, the line and the words of the error
+    ("control: power_cut", "control: powercut", 23, ["steps[0].ladder[0].control", "did you mean power_cut?"]),
+    (
+        "control: power_cut",
+        "control: standby",
+        23,
+        ["ladder[0].control", "standby is no rung", "rungs can be: slowdown"],
+    ),
+    (
+        "control: power_cut",
+        "control: pause",
+        23,
+        ["ladder[0].control", "pause is no harsher than the rung before, shutdown"],
+    ),
+    (
+        "control: power_cut",
+        "control: power_cut\n        grace_s: 3",
+        24,
+        ["ladder[0].grace_s", "allowed here: control, response_limit_s"],
+    ),
+    ("control: power_cut\n        ", "", 23, ["ladder[0].control", "is missing"]),
+    ("        response_limit_s: 15\n", "", 23, ["ladder[0].response_limit_s", "is missing"]),
+    ("response_limit_s: 15", "response_limit: 15", 24, ["ladder[0].response_limit", "did you mean response_limit_s?"]),
+    ("response_limit_s: 15", "response_limit_s: long", 24, ["ladder[0].response_limit_s", "number"]),
+    (
+        "      - control: power_cut\n        response_limit_s: 15\n",
+        "      power_cut\n",
+        23,
+        ["steps[0].ladder", "list"],
+    ),
+    ("    ladder:", "    lader:", 22, ["steps[0].lader", "did you mean ladder?"]),
+    ("control: shutdown\n    grace_s: 3", "control: isolate", 14, ["steps[0].control", "isolate is no rung"]),
+    ("hold_s: 60", "hold_s: 30", 13, ["summed over all rungs"]),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), CONTROL_MISTAKES)
+def test_each_mistake_in_a_controls_parameters_is_named_with_its_line(text: str, line: int, words: list[str]) -> None:
+    """The parameters of every control are checked where they stand, with a guess where one is near."""
+    _named(PLAN.replace("control: shutdown\n    grace_s: 3", text), line, words)
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), LADDER_MISTAKES)
+def test_each_mistake_in_a_ladder_is_named_with_its_line(old: str, new: str, line: int, words: list[str]) -> None:
+    """A rung is written like a step, and a slip in it is found at the rung, not at the step."""
+    whole = PLAN + LADDER
+    assert whole.count(old) == 1
+    _named(whole.replace(old, new), line, words)
+
+
+def test_rungs_and_armed_sites_arrive_in_the_model() -> None:
+    """What is written flat becomes the rung's own parameters and limit, and the nonces of the sites."""
+    step = _parse(PLAN + LADDER).plan.steps[0]
+    assert [(rung.params.control, rung.response_limit_s) for rung in step.rungs] == [
+        ("shutdown", 10),
+        ("power_cut", 15),
+    ]
+    params = _parse(PLAN.replace(*FIRE)).plan.steps[0].params
+    assert isinstance(params, DecommissionParams)
+    assert params.nonce_for("eu-north-1") == "a" * 32
+
+
+def _named(text: str, line: int, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _parse(text)
+    said = str(caught.value)
+    assert said.startswith(f"p.yaml, line {line},"), said
+    for word in words:
+        assert word in said, said
+    assert "\n" not in said
+
 
 @pytest.mark.parametrize(("old", "new", "line", "words"), MISTAKES)
 def test_each_mistake_is_named_with_its_line(old: str, new: str, line: int, words: list[str]) -> None:
     """A person finds the slip at the line the error names, and reads what would be right."""
     assert PLAN.count(old) == 1
-    with pytest.raises(ConfigError) as caught:
-        _parse(PLAN.replace(old, new))
-    text = str(caught.value)
-    assert text.startswith(f"p.yaml, line {line},"), text
-    for word in words:
-        assert word in text
-    assert "\n" not in text
+    _named(PLAN.replace(old, new), line, words)
 
 
 def test_a_list_with_a_wrong_item_is_not_also_called_too_short() -> None:
