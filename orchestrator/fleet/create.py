@@ -18,7 +18,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator.core.criteria import LIVE_PROCESSES
 from orchestrator.fleet.config import OrchestratorConfig
 from orchestrator.fleet.layout import FleetLayout, PartyLayout, SiteLayout
 from orchestrator.fleet.plan_examples import pause_plan, shutdown_plan
@@ -44,6 +43,7 @@ from protocols.messages import (
     WitnessEntry,
     WorkRate,
 )
+from protocols.signals import LIVE_PROCESSES
 
 CPU_TIME = "cpu_time_us"
 MARKER = "HALTDRILL_SITE"

@@ -6,40 +6,14 @@ Plain text and pure: what a person reads before signing is tested like everythin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import wrap
 from typing import assert_never
 
-from protocols.controls import CATALOGUE, PauseParams, ShutdownParams, control_of
-from protocols.ids import parse_utc
+from orchestrator.fleet.explain_controls import cutting, ordered, passes, undoing
+from orchestrator.fleet.explain_text import clean, duration_text, item, owners_text, time_text
+from protocols.controls import CATALOGUE, control_of
 from protocols.messages import NamedSites, SelectedSites, Step, Warrant
+from protocols.messages.orders import CLIMB_CHALLENGES
 from protocols.trust import FleetTrust, audience_of, owners_required
-
-_WIDTH = 96
-_LABEL = 14
-_UNITS = ((86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes"))
-
-
-def duration_text(seconds: float) -> str:
-    """Write a duration as people say it, exactly: `90 s`, `2 hours`, `1 hour 30 minutes`."""
-    if seconds < 120 or seconds != int(seconds):  # noqa: PLR2004 - under two minutes people think in seconds
-        return f"{seconds:.9g} s"
-    rest = int(seconds)
-    parts = []
-    for size, one, many in _UNITS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count} {one if count == 1 else many}")
-    if rest:
-        parts.append(f"{rest} s")
-    return " ".join(parts)
-
-
-def time_text(utc: str) -> str:
-    """Write a time of the wire for people: `2026-11-24 09:00:00 UTC`."""
-    parse_utc(utc)
-    whole, fraction = utc.removesuffix("Z").split(".")
-    rest = fraction.rstrip("0")
-    return f"{whole.replace('T', ' ')}{'.' + rest if rest else ''} UTC"
 
 
 def explain_warrant(warrant: Warrant, fleet: FleetTrust, approved_by: Sequence[str] = ()) -> str:
@@ -57,22 +31,24 @@ def explain_warrant(warrant: Warrant, fleet: FleetTrust, approved_by: Sequence[s
         TrustError: Its audience does not fit the fleet.
     """
     sites = audience_of(warrant, fleet.index, fleet.records)
-    lines = [f"Plan {warrant.plan}: {_clean(warrant.title)}", ""]
+    lines = [f"Plan {warrant.plan}: {clean(warrant.title)}", ""]
     if fleet.root.root.demo:
-        lines += _item("Note", "a demo fleet: all of its keys were made in one place")
-    lines += _item("Fleet", warrant.fleet)
-    lines += _item("Sites", _sites(warrant, sites, fleet))
+        lines += item("Note", "a demo fleet: all of its keys were made in one place")
+    lines += item("Fleet", warrant.fleet)
+    lines += item("Sites", _sites(warrant, sites, fleet))
     for number, step in enumerate(warrant.steps, 1):
-        lines += _item(f"Step {number}", _step(step, warrant))
-    lines += _item("How often", _uses(warrant))
-    lines += _item(
+        lines += item(f"Step {number}", _step(step, fleet, sites))
+    lines += item("Witnesses", f"are challenged every {duration_text(warrant.challenge_s)}")
+    lines += item("How often", _uses(warrant))
+    lines += item(
         "At most",
         f"each site is held {duration_text(sum(step.hold_s for step in warrant.steps))} in one drill "
         f"and {duration_text(warrant.max_total_held_s)} in all",
     )
-    lines += _item("Window", f"from {time_text(warrant.not_before)} until {time_text(warrant.not_after)}")
-    lines += _item("Ordered by", _dispatchers(warrant, fleet))
-    lines += _item("To stop it", "any single approver or dispatcher: haltdrill abort")
+    lines += item("Window", f"from {time_text(warrant.not_before)} until {time_text(warrant.not_after)}")
+    lines += item("Ordered by", _dispatchers(warrant, fleet))
+    lines += item("Takes", _takes(warrant, fleet))
+    lines += item("To stop it", "any single approver or dispatcher: haltdrill abort")
     return "\n".join([*lines, *approval_lines(warrant, fleet, approved_by)])
 
 
@@ -83,25 +59,11 @@ def approval_lines(warrant: Warrant, fleet: FleetTrust, approved_by: Sequence[st
     others = sorted(set(fleet.approvers.owners.values()) - set(owners))
     missing = max(0, required - len(owners))
     said = f"by {', '.join(owners)}" if owners else "by nobody yet"
-    lines = _item("Approved", f"{said} ({len(owners)} of the {required} owners it takes)")
+    lines = item("Approved", f"{said} ({len(owners)} of the {required} owners it takes)")
     if missing:
         count = "1 more owner" if missing == 1 else f"{missing} more owners"
-        return lines + _item("Missing", f"{count}, any of: {', '.join(others)}")
-    return lines + _item("Missing", "nobody: it can be run")
-
-
-def _item(label: str, text: str) -> list[str]:
-    lines = [
-        piece
-        for paragraph in text.split("\n")
-        for piece in wrap(paragraph, _WIDTH - _LABEL, break_long_words=False, break_on_hyphens=False) or [""]
-    ]
-    return [f"{label if number == 0 else '':<{_LABEL}}{line}" for number, line in enumerate(lines)]
-
-
-def _clean(text: str) -> str:
-    """Escape whatever a terminal would not show as it is."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return lines + item("Missing", f"{count}, any of: {', '.join(others)}")
+    return lines + item("Missing", "nobody: it can be run")
 
 
 def _sites(warrant: Warrant, sites: Sequence[str], fleet: FleetTrust) -> str:
@@ -118,31 +80,45 @@ def _sites(warrant: Warrant, sites: Sequence[str], fleet: FleetTrust) -> str:
             assert_never(warrant.audience)
 
 
-def _params(params: PauseParams | ShutdownParams) -> str:
-    match params:
-        case PauseParams():
-            return ""
-        case ShutdownParams(grace_s=grace_s):
-            return f"; what has not stopped after {duration_text(grace_s)} is killed"
-        case _:
-            assert_never(params)
+def _step(step: Step, fleet: FleetTrust, sites: Sequence[str]) -> str:
+    control = control_of(step.params)
+    name = step.name if step.name == control.value else f"{step.name} ({control.value})"
+    lines = [
+        f"{name}: {ordered(step.params)}.",
+        passes(step.params, step, step.response_limit_s),
+        undoing(step),
+        *_ladder(step),
+        cutting(step, [fleet.records[site] for site in sites]),
+    ]
+    return "\n".join(line for line in lines if line)
 
 
-def _step(step: Step, warrant: Warrant) -> str:
-    spec = CATALOGUE[control_of(step.params)]
-    last = (
-        "This cannot be undone."
-        if spec.irreversible
-        else f"Must be back at work within {duration_text(step.restore_limit_s)}."
+def _ladder(step: Step) -> list[str]:
+    """Say what happens to a site that does not halt: a numbered line for each rung."""
+    if not step.ladder:
+        return []
+    wait = f"limit, {duration_text(step.dwell_s)} of dwell and {CLIMB_CHALLENGES} challenges"
+    rungs = []
+    for number, rung in enumerate(step.rungs, 1):
+        control = control_of(rung.params)
+        limit = duration_text(rung.response_limit_s)
+        what = f"{control}, within {limit}" if number == 1 else f"{control}: {ordered(rung.params)}. Within {limit}"
+        rungs.append(f"{number}. {what}")
+    rule = (
+        "A site that does not halt (it is late, refuses, says nothing or is contradicted) climbs this ladder by "
+        f"itself, a rung at a time, each after its {wait}. A site that a quorum saw quiet never climbs."
     )
-    name = step.name if step.name == spec.control.value else f"{step.name} ({spec.control.value})"
-    return (
-        f"{name}: {spec.summary}{_params(step.params)}.\n"
-        f"Held for {duration_text(step.hold_s)} at most, then each site restores by itself. {last}\n"
-        f"Passes if halted within {duration_text(step.response_limit_s)} and then seen quiet for "
-        f"{duration_text(step.dwell_s)} by witnesses of {step.quorum} owners, who are challenged every "
-        f"{duration_text(warrant.challenge_s)}."
-    )
+    return [rule, *rungs, "A site that climbed did not pass, whatever halts it in the end."]
+
+
+def _takes(warrant: Warrant, fleet: FleetTrust) -> str:
+    """Say how many owners must approve, and which control asks for so many."""
+    required = owners_required(fleet.policy, warrant)
+    stated = {entry.control: entry.owners for entry in fleet.policy.thresholds}
+    controls = {control_of(rung.params) for step in warrant.steps for rung in step.rungs}
+    asking = [control for control in controls if stated.get(control, CATALOGUE[control].default_threshold) == required]
+    worst = max(asking, key=lambda control: CATALOGUE[control].severity)
+    return f"the approval of {owners_text(required)}, because of {worst}"
 
 
 def _uses(warrant: Warrant) -> str:

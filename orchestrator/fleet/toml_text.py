@@ -18,7 +18,7 @@ def toml_text(model: BaseModel, title: str) -> str:
     """Write `model` as TOML: scalars first, then its tables. Fields that are none are left out.
 
     Args:
-        model: A model of scalars, lists of scalars, and tables of those.
+        model: A model of scalars, lists, and tables of those; tables in a list are written in line.
         title: A comment for the first line.
 
     Raises:
@@ -52,6 +52,8 @@ def _value(value: Any) -> str:
             return _string(value)
         case list():
             return f"[{', '.join(_value(item) for item in value)}]"
+        case dict():
+            return f"{{ {', '.join(f'{_key(name)} = {_value(item)}' for name, item in value.items())} }}"
         case _:
             raise ConfigError(f"TOML has no form for a {type(value).__name__}")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.fleet.approve import Approval, prepare_approval, warrant_path
-from orchestrator.fleet.explain import duration_text, explain_warrant, time_text
+from orchestrator.fleet.explain import explain_warrant
+from orchestrator.fleet.explain_text import duration_text, time_text
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.plan import load_plan
 from protocols.envelope import parse_envelope, seal
@@ -173,8 +174,9 @@ def test_the_words_name_everything_that_matters(prepare: Prepare) -> None:
         "shutdown",
         "not stopped after 3 s is killed",
         "Held for 60 s at most",
-        "halted within 10 s",
-        "witnesses of 2 owners",
+        "Passes if within 10 s of the order",
+        "for 3 s witnesses of 2 owners see it quiet",
+        "the approval of 2 owners, because of shutdown",
         "2 drills, at least 60 s apart",
         "60 s in one drill and 3 minutes 20 s in all",
         "from 2026-11-24 14:00:00 UTC until 2026-12-24 09:00:00 UTC",
