@@ -25,7 +25,7 @@ from agents.startup import (
 )
 from agents.store import FileDisk
 from protocols.clock import Clock
-from protocols.config import AgentConfig
+from protocols.config import MOCK_REMEDY, AgentConfig, MockDriverConfig
 from protocols.controls import Control
 from protocols.errors import ConfigError, DriverError, HaltdrillError, StoreBusy
 from protocols.host.clock import SystemClock
@@ -96,6 +96,8 @@ def run_agent(argv: Sequence[str]) -> int:
 
 
 def _driver(config: AgentConfig, base: Path, log: FilteringBoundLogger) -> Driver:
+    if isinstance(config.driver, MockDriverConfig):
+        raise ConfigError("a simulated site has no agent program of its own", remedy=MOCK_REMEDY)
     honest = ProcessDriver(
         config.driver,
         site=config.site,

@@ -20,7 +20,7 @@ from agents.startup import (
 )
 from agents.store import FileDisk
 from agents.witness import Witness, WitnessParts
-from protocols.config import WitnessConfig
+from protocols.config import MOCK_REMEDY, MockProbeConfig, WitnessConfig
 from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_toml
@@ -44,6 +44,8 @@ def run_witness(argv: Sequence[str]) -> int:
     """
     options = read_options("witness", "Run one witness of one site.", argv)
     config = read_toml(options.config, WitnessConfig)
+    if isinstance(config.probe, MockProbeConfig):
+        raise ConfigError("a simulated site has no witness program of its own", remedy=MOCK_REMEDY)
     log = get_logger(site=config.site, witness=config.name)
     clock = SystemClock()
     base = options.config.resolve().parent

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from protocols.ids import Name, SignalName, SiteId
 from protocols.messages.base import Part
+from protocols.mock_config import Look
+
+MOCK_REMEDY = "run it with: haltdrill mocksite --site DIR"
+"""What to do with the configuration of a simulated site's agent or witness."""
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -36,6 +40,24 @@ class ProcessDriverConfig(Part):
     cgroup: Literal["auto", "never"] = "auto"
 
 
+class MockDriverConfig(Part):
+    """Driver `mock`: the simulated site whose `mock.toml` lies beside; only `haltdrill mocksite` has it."""
+
+    kind: Literal["mock"] = "mock"
+
+
+def _kind(section: Any) -> str:
+    """Tell which driver or probe a section describes; without a kind it is `process`, the first there was."""
+    kind = section.get("kind", "process") if isinstance(section, dict) else getattr(section, "kind", None)
+    return str(kind)
+
+
+DriverConfig = Annotated[
+    Annotated[ProcessDriverConfig, Tag("process")] | Annotated[MockDriverConfig, Tag("mock")], Discriminator(_kind)
+]
+"""How an agent acts."""
+
+
 class AgentConfig(Part):
     """An agent: one site, one key, one driver. Relative paths are from the file's own folder.
 
@@ -52,7 +74,7 @@ class AgentConfig(Part):
     key: PathText
     state: PathText
     veto: PathText
-    driver: ProcessDriverConfig
+    driver: DriverConfig
     lie: bool = False
 
 
@@ -82,6 +104,31 @@ class ProcessProbeConfig(Part):
         return self
 
 
+class MockProbeConfig(Part):
+    """Probe `mock`: instruments at a simulated site; only `haltdrill mocksite` has them.
+
+    Attributes:
+        looks: The instruments that this witness has.
+        registry: Its own copy of the register of accelerators, for `devices`.
+    """
+
+    kind: Literal["mock"] = "mock"
+    looks: Annotated[tuple[Look, ...], Field(min_length=1, max_length=len(Look))]
+    registry: PathText | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (Look.DEVICES in self.looks) != (self.registry is not None):
+            raise ValueError("registry must be given exactly where it looks at devices")
+        return self
+
+
+ProbeConfig = Annotated[
+    Annotated[ProcessProbeConfig, Tag("process")] | Annotated[MockProbeConfig, Tag("mock")], Discriminator(_kind)
+]
+"""How a witness observes."""
+
+
 class WitnessConfig(Part):
     """A witness: one site, one key, one probe, never shared with the agent."""
 
@@ -93,6 +140,6 @@ class WitnessConfig(Part):
     record: PathText
     key: PathText
     state: PathText
-    probe: ProcessProbeConfig
+    probe: ProbeConfig
     cpu_signal: SignalName = "cpu_time_us"
     processes_signal: SignalName = "live_processes"
