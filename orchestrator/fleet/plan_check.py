@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.core.criteria import uncovered_signals
 from orchestrator.fleet.plan import Plan, PlanFile
+from orchestrator.fleet.plan_site import obstacle
 from orchestrator.fleet.yaml_tree import KeyPath
-from protocols.controls import CATALOGUE, control_of
+from protocols.controls import CATALOGUE, DecommissionParams, control_of
 from protocols.errors import ConfigError, TrustError
 from protocols.ids import format_utc, parse_utc
 from protocols.limits import ENVELOPE_MAX_BYTES, SIGNATURES_MAX
 from protocols.messages import AttributeMatch, NamedSites, SelectedSites, SiteRecord, Step, Warrant
+from protocols.messages.orders import CLIMB_CHALLENGES
 from protocols.trust import FleetTrust, audience_of, owners_required
 
 _NONCE_ZERO = "0" * 32
@@ -80,12 +81,14 @@ def check_plan(source: Plan | PlanFile, fleet: FleetTrust, *, now_ns: int) -> tu
         ConfigError: It cannot; the first reason found is named.
     """
     check = _Check(source, fleet)
+    check.rules()
     warrant = compile_plan(check.plan, fleet, dispatchers=all_dispatchers(fleet), nonce=_NONCE_ZERO, now_ns=now_ns)
     check.window(now_ns)
     sites = check.audience(warrant)
     check.sizes(warrant)
     check.owners(warrant)
     check.times()
+    check.armed(sites)
     for number, step in enumerate(check.plan.steps):
         for site in sites:
             check.step_at(number, step, fleet.records[site])
@@ -109,6 +112,37 @@ class _Check:
     def window(self, now_ns: int) -> None:
         if parse_utc(self.plan.window.not_after) <= now_ns:
             raise self.error(("window", "not_after"), "is over already", "give the plan a window that is still to come")
+
+    def rules(self) -> None:
+        """Check what a warrant demands of all steps together, so that the line can be named."""
+        plan = self.plan
+        for number, step in enumerate(plan.steps):
+            reach_s = step.reach_s + len(step.ladder) * CLIMB_CHALLENGES * plan.challenge_s
+            if step.hold_s < reach_s:
+                raise self.error(
+                    ("steps", number, "hold_s"),
+                    f"is {step.hold_s:g} s, but its rungs take {reach_s:g} s: response_limit_s + dwell_s "
+                    f"of each, and {CLIMB_CHALLENGES} challenges for each climb",
+                    f"make it at least {reach_s:g}",
+                )
+            if plan.uses > 1 and CATALOGUE[control_of(step.params)].irreversible:
+                raise self.error(
+                    ("uses",), f"is {plan.uses}, and {control_of(step.params)} is approved for one use only"
+                )
+            if isinstance(step.params, DecommissionParams) and step.params.armed and len(plan.steps) > 1:
+                raise self.error(
+                    ("steps", number, "phase"), "a plan that fires does nothing else", "remove the other steps"
+                )
+
+    def armed(self, sites: Sequence[str]) -> None:
+        """Check that a plan that fires names no site that it does not reach."""
+        for number, step in enumerate(self.plan.steps):
+            entries = step.params.armed if isinstance(step.params, DecommissionParams) else ()
+            for place, entry in enumerate(entries):
+                if entry.site not in sites:
+                    raise self.error(
+                        ("steps", number, "armed", place, "site"), f"site {entry.site} is not in the plan's audience"
+                    )
 
     def audience(self, warrant: Warrant) -> tuple[str, ...]:
         for number, site in enumerate(self.plan.audience.sites or ()):
@@ -168,29 +202,18 @@ class _Check:
             )
 
     def step_at(self, number: int, step: Step, record: SiteRecord) -> None:
-        control = control_of(step.params)
-        if control not in record.controls:
-            can = ", ".join(record.controls)
-            raise self.error(
-                ("steps", number, "control"), f"site {record.site} does not support {control}", f"it supports: {can}"
-            )
-        if CATALOGUE[control].mock_only and not record.mock:
-            raise self.error(
-                ("steps", number, "control"), f"{control} is for mock sites only, and site {record.site} is none"
-            )
         if step.hold_s > record.max_hold_s:
             raise self.error(
                 ("steps", number, "hold_s"),
                 f"is {step.hold_s:g} s, over the {record.max_hold_s:g} s that site {record.site} allows",
             )
-        missing = uncovered_signals(record, step.params, step.quorum)
-        if missing:
-            raise self.error(
-                ("steps", number, "quorum"),
-                f"site {record.site} has fewer than {step.quorum} witness owners, other than its own, "
-                f"who cover {', '.join(missing)}",
-                "lower the quorum, or add witnesses to the site's record",
-            )
+        for place, rung in enumerate(step.rungs):
+            found = obstacle(rung.params, record, step.quorum)
+            if found is not None:
+                at: KeyPath = ("steps", number)
+                if place and found.key != "quorum":
+                    at = (*at, "ladder", place - 1)
+                raise self.error((*at, found.key), found.what, found.remedy)
 
     def totals(self, records: Iterable[SiteRecord]) -> None:
         held_s = sum(step.hold_s for step in self.plan.steps) * self.plan.uses
