@@ -51,6 +51,7 @@ class Sample:
         counters: By signal name, the counter epoch and the value.
         peaks: By signal name, the largest level since the witness's previous reading.
         facts: By signal name, the outcome.
+        digests: By signal name, the digest that came with a fact, where one did.
         link_only: Whether it is no reading but only a link of the chain (a closing). A reading
             without signals is not that: it says that its witness could not see.
         clock: The boot that it states and its boot-time clock, nanoseconds; None when not known.
@@ -62,6 +63,7 @@ class Sample:
     counters: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     peaks: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     link_only: bool = False
     clock: tuple[str, int] | None = None
 
