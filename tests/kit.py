@@ -31,6 +31,7 @@ from protocols.messages import (
     Attribute,
     AttributeMatch,
     Challenge,
+    EnforcerEntry,
     FleetIndex,
     IndexEntry,
     KeyRecord,
@@ -109,6 +110,11 @@ def operator_label(site: str) -> str:
 def witness_label(site: str, name: str) -> str:
     """Return the label of a witness's key."""
     return f"witness/{site}/{name}"
+
+
+def enforcer_label(site: str, name: str) -> str:
+    """Return the label of an enforcer's key."""
+    return f"enforcer/{site}/{name}"
 
 
 @dataclass
@@ -322,6 +328,7 @@ def make_fleet(
     *,
     now_ns: int = NOW_NS,
     witnesses: int = 3,
+    enforcers: int = 0,
     policy: Mapping[str, Any] | None = None,
     record: Mapping[str, Any] | None = None,
     work: WorkRate | None = None,
@@ -332,6 +339,7 @@ def make_fleet(
         sites: Their names; each has the attribute `region` (`north` for the first, `south` for the rest).
         now_ns: Wall time that everything is made around.
         witnesses: How many witnesses each site has, each of another owner than the site's.
+        enforcers: How many enforcers each site has: `e1`, `e2`, ..., of the owner `utility`.
         policy: Fields of the policy to change.
         record: Fields of every site record to change.
         work: The one counter that says whether a site works.
@@ -373,6 +381,10 @@ def make_fleet(
                 )
                 for place, name in enumerate(witness_names(witnesses))
             ),
+            "enforcers": tuple(
+                EnforcerEntry(name=name, owner="utility", key=public_of(enforcer_label(site, name)))
+                for name in (f"e{number}" for number in range(1, enforcers + 1))
+            ),
             "controls": (Control.PAUSE, Control.SHUTDOWN),
             "work": (rate,),
             "max_hold_s": 3600.0,
@@ -412,6 +424,7 @@ __all__ = [
     "agent_label",
     "approver_label",
     "dispatcher_label",
+    "enforcer_label",
     "key_of",
     "make_fleet",
     "operator_label",
