@@ -33,6 +33,7 @@ from protocols.messages import (
     Challenge,
     Closing,
     Counter,
+    Fact,
     Link,
     Message,
     Order,
@@ -158,10 +159,12 @@ class Recorder:
     Attributes:
         preflight_s: How long it watches for steady state.
         held_s: How long it really holds, if not as long as the warrant says.
+        fleet_changes: What the fleet is made with, otherwise than by default.
         warrant_changes: Fields of the warrant that are otherwise.
         abort_changes: Fields of the abort that are otherwise.
     """
 
+    fleet_changes: Mapping[str, Any] = MappingProxyType({})
     warrant_changes: Mapping[str, Any] = MappingProxyType({})
     abort_changes: Mapping[str, Any] = MappingProxyType({})
 
@@ -170,7 +173,7 @@ class Recorder:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.fleet = kit.make_fleet(script.sites, witnesses=script.witnesses)
+        self.fleet = kit.make_fleet(script.sites, witnesses=script.witnesses, **self.fleet_changes)
         self.store = SqliteJournal(None)
         self.t_ns = START_NS
         self.epoch = 1
@@ -389,7 +392,7 @@ class Recorder:
         return Quoted(drill=challenge.drill, seq=challenge.seq, nonce=challenge.nonce, digest=challenge.digest())
 
     def _reading(self, site: str, name: str, challenge: Challenge) -> None:
-        witness, true_site = self.witnesses[site, name], self.sites[site]
+        witness = self.witnesses[site, name]
         link = witness.link(self.t_ns)
         said = Reading(
             fleet=self.fleet.fleet,
@@ -398,10 +401,7 @@ class Recorder:
             link=link,
             at=format_utc(self.wall_ns),
             quotes=self._quoted(challenge),
-            signals=(
-                Counter(name=kit.CPU_SIGNAL, epoch="1", value=true_site.count(self.t_ns)),
-                Peak(name=kit.PROCESSES_SIGNAL, value=3),
-            ),
+            signals=self.signals(site),
         )
         witness.first = witness.first or link.seq
         text = witness.seal(said)
@@ -413,6 +413,13 @@ class Recorder:
             self._late.append((site, name, text))
             return
         self.decide(ev.ReadingReceived(site=site, witness=name, arrival_ns=arrival_ns, envelope=text), said)
+
+    def signals(self, site: str) -> tuple[Counter | Peak | Fact, ...]:
+        """Return what a witness sees of a site now."""
+        return (
+            Counter(name=kit.CPU_SIGNAL, epoch="1", value=self.sites[site].count(self.t_ns)),
+            Peak(name=kit.PROCESSES_SIGNAL, value=3),
+        )
 
     def _closings(self, challenge: Challenge) -> None:
         for (site, name), witness in self.witnesses.items():
