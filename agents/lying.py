@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 from agents.acting import Driver
 from agents.observation import Observation, SiteState
-from protocols.controls import Control, PauseParams, ShutdownParams
+from protocols.controls import (
+    CensusParams,
+    Control,
+    DecommissionParams,
+    IsolateParams,
+    LeaseParams,
+    Params,
+    PauseParams,
+    PowerCutParams,
+    RefusalParams,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+    StandbyParams,
+)
+from protocols.messages import Proof
 
 
 class LyingDriver:
@@ -43,10 +60,17 @@ class LyingDriver:
             return self._honest.observe()
         return Observation(self._claims, ours=True, detail=f"the workload is {self._claims}")
 
-    def apply(self, params: PauseParams | ShutdownParams, cancelled: Callable[[], bool]) -> str:
+    def rehearse(self, params: Params) -> tuple[Proof, ...]:
+        """Try nothing, and claim that everything would have worked."""
+        del params
+        return tuple(
+            Proof(step=step, ok=True, detail="in order") for step in ("enclosure", "permissions", "restore-path")
+        )
+
+    def apply(self, params: Params, cancelled: Callable[[], bool]) -> str:
         """Do nothing, and claim that it is done."""
         del cancelled
-        self._claims = SiteState.PAUSED if isinstance(params, PauseParams) else SiteState.STOPPED
+        self._claims = claimed(params)
         return f"the workload is {self._claims}"
 
     def restore(self) -> str:
@@ -72,3 +96,28 @@ class LyingDriver:
             DriverError: It was to be ended and still runs.
         """
         self._honest.close(stop_workload=stop_workload)
+
+
+def claimed(params: Params) -> SiteState:  # noqa: PLR0911 - one for each control
+    """Return the state that whoever has obeyed is in."""
+    match params:
+        case SlowdownParams():
+            return SiteState.SLOWED
+        case RunCapParams():
+            return SiteState.CAPPED
+        case SelectivePauseParams():
+            return SiteState.SELECTIVE
+        case PauseParams() | LeaseParams():
+            return SiteState.PAUSED
+        case IsolateParams():
+            return SiteState.ISOLATED
+        case ShutdownParams():
+            return SiteState.STOPPED
+        case PowerCutParams():
+            return SiteState.DARK
+        case DecommissionParams():
+            return SiteState.GONE
+        case StandbyParams() | RefusalParams() | CensusParams():
+            return SiteState.RUNNING
+        case _:
+            assert_never(params)

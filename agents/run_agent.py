@@ -25,13 +25,14 @@ from agents.startup import (
 )
 from agents.store import FileDisk
 from protocols.clock import Clock
-from protocols.config import MOCK_REMEDY, AgentConfig, MockDriverConfig
+from protocols.config import MOCK_REMEDY, AgentConfig, MockDriverConfig, ProcessDriverConfig
 from protocols.controls import Control
 from protocols.errors import ConfigError, DriverError, HaltdrillError, StoreBusy
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_toml
 from protocols.host.logs import FilteringBoundLogger, bound, get_logger
 from protocols.keys import Signer
+from protocols.messages import SiteRecord
 from protocols.topics import Topics
 from protocols.trust import SiteTrust
 
@@ -52,19 +53,19 @@ def run_agent(argv: Sequence[str]) -> int:
     """
     options = read_options("agent", "Run the agent of one site.", argv)
     config = read_toml(options.config, AgentConfig)
+    _settings(config)
     log = get_logger(site=config.site)
     clock = SystemClock()
     base = options.config.resolve().parent
-    driver = _driver(config, base, log)
     if options.check:
-        _authority(config, base, clock, driver)
+        _authority(config, base, clock, log)
         return say_checked(f"agent of site {config.site}")
     if config.lie:
         log.warning("agent.lying", detail="lie = true: this agent reports halts that it never makes")
     disk: FileDisk | None = None
     try:
         disk = FileDisk(base / config.state / AGENT_STORE)  # it is locked: nobody else acts for this site now
-        trust, signer = _authority(config, base, clock, driver)
+        trust, signer, driver = _authority(config, base, clock, log)
         take_documents(base / config.state, trust)
         identity = Identity(trust.fleet, config.site, signer)
         ledger = Ledger.open(disk, identity, new_id=secrets.token_hex(16), now_ns=clock.wall_ns())
@@ -72,7 +73,7 @@ def run_agent(argv: Sequence[str]) -> int:
         raise  # whoever has it looks after the site
     except HaltdrillError:
         # Without authority or memory an agent may obey nothing; but it must not leave its site halted either.
-        _restore_anyway(driver, log)
+        _restore_anyway(_driver(config, base, log, None), log)
         if disk is not None:
             disk.close()
         raise
@@ -95,18 +96,31 @@ def run_agent(argv: Sequence[str]) -> int:
     return 0
 
 
-def _driver(config: AgentConfig, base: Path, log: FilteringBoundLogger) -> Driver:
-    if isinstance(config.driver, MockDriverConfig):
-        raise ConfigError("a simulated site has no agent program of its own", remedy=MOCK_REMEDY)
+def _driver(config: AgentConfig, base: Path, log: FilteringBoundLogger, record: SiteRecord | None) -> Driver:
+    """Make the driver; without a record it can restore, and slow nothing."""
+    settings = _settings(config)
     honest = ProcessDriver(
-        config.driver,
+        settings,
         site=config.site,
         state_dir=base / config.state / "driver",
         base_dir=base,
         environment=dict(os.environ),
         log=log,
+        cpu_floor_per_s=None if record is None else _floor(record, settings.cpu_signal),
     )
     return LyingDriver(honest) if config.lie else honest
+
+
+def _settings(config: AgentConfig) -> ProcessDriverConfig:
+    if isinstance(config.driver, MockDriverConfig):
+        raise ConfigError("a simulated site has no agent program of its own", remedy=MOCK_REMEDY)
+    return config.driver
+
+
+def _floor(record: SiteRecord, signal: str) -> int | None:
+    """Return the least rate of a counter of all work in steady state, if the record has it."""
+    found = (rate.band_min_per_s for rate in record.work if rate.signal == signal and rate.workload is None)
+    return next(found, None)
 
 
 def _check_controls(driver: Driver, listed: Sequence[Control]) -> None:
@@ -118,12 +132,15 @@ def _check_controls(driver: Driver, listed: Sequence[Control]) -> None:
         )
 
 
-def _authority(config: AgentConfig, base: Path, clock: Clock, driver: Driver) -> tuple[SiteTrust, Signer]:
-    """Open the documents and the key, and check that they fit each other and the driver."""
+def _authority(
+    config: AgentConfig, base: Path, clock: Clock, log: FilteringBoundLogger
+) -> tuple[SiteTrust, Signer, Driver]:
+    """Open the documents and the key, make the driver, and check that they all fit each other."""
     trust = open_trust(config, base, clock)
     signer = open_signer(base / config.key, trust.record.agent_keys, f"agent of site {config.site}")
+    driver = _driver(config, base, log, trust.record)
     _check_controls(driver, trust.record.controls)
-    return trust, signer
+    return trust, signer, driver
 
 
 def _restore_anyway(driver: Driver, log: FilteringBoundLogger) -> None:

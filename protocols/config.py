@@ -31,6 +31,8 @@ class ProcessDriverConfig(Part):
         environment: Variables added to its environment.
         checkpoint: The file it checkpoints to, whose digest a shutdown reports.
         cgroup: Use a cgroup v2 of its own where one may be made (`auto`), or never.
+        cpu_signal: The counter of CPU time, in microseconds, in the site record's `work`: a slowdown
+            leaves a fraction of its `band_min_per_s`.
     """
 
     kind: Literal["process"] = "process"
@@ -38,6 +40,7 @@ class ProcessDriverConfig(Part):
     environment: dict[str, str] = Field(default_factory=dict)
     checkpoint: PathText | None = None
     cgroup: Literal["auto", "never"] = "auto"
+    cpu_signal: SignalName = "cpu_time_us"
 
 
 class MockDriverConfig(Part):

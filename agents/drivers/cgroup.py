@@ -105,6 +105,34 @@ class CgroupEnclosure:
         """Return how many live processes are in the cgroup."""
         return len(self._pids())
 
+    def cpu_us(self) -> int:
+        """Return the CPU time of all that ever ran in it, by the kernel's account."""
+        for line in self._read("cpu.stat").splitlines():
+            name, _, value = line.partition(" ")
+            if name == "usage_usec":
+                return int(value)
+        return 0
+
+    def check_permissions(self) -> str:
+        """Open the files that freeze and move, and send signal 0 to every process."""
+        for name in ("cgroup.freeze", "cgroup.procs"):
+            try:
+                os.close(os.open(self.folder / name, os.O_WRONLY | os.O_CLOEXEC))
+            except OSError as error:
+                raise DriverError(f"{name} cannot be opened: {error.strerror}", where=str(self.folder)) from error
+        pids = self._pids()
+        for pid in pids:
+            procfs.check_may_signal(pid)
+        return f"may freeze its cgroup and signal its {len(pids)} processes"
+
+    def quota(self) -> str | None:
+        """Return what `cpu.max` holds; None without the cpu controller of cgroup v2."""
+        return self._read("cpu.max").strip() or None
+
+    def set_quota(self, text: str) -> None:
+        """Write `cpu.max`."""
+        self._write("cpu.max", text)
+
     def suspend(self) -> None:
         """Ask the kernel to freeze the cgroup."""
         self._write("cgroup.freeze", "1")

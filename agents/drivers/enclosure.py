@@ -26,6 +26,25 @@ class Enclosure(Protocol):
         """Return how many live processes are in it."""
         ...
 
+    def cpu_us(self) -> int:
+        """Return microseconds of CPU time that it used, since some moment that stays; never less than before."""
+        ...
+
+    def check_permissions(self) -> str:
+        """Check that we may suspend, resume and end every process in it; return a clause on how.
+
+        Nothing is changed: a signal 0 reaches nobody, and a file that is opened is not written.
+        """
+        ...
+
+    def quota(self) -> str | None:
+        """Return what its `cpu.max` holds, or None where the kernel caps nothing for us."""
+        ...
+
+    def set_quota(self, text: str) -> None:
+        """Write its `cpu.max`."""
+        ...
+
     def suspend(self) -> None:
         """Suspend every process in it; repeat until `state` says `PAUSED`."""
         ...

@@ -6,24 +6,43 @@ its processes together is a cgroup v2 of its own where one may be made, and else
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import assert_never
 
 from agents.acting import Log, Observation, SiteState
 from agents.drivers import cgroup, procfs
+from agents.drivers.backoff import Backoff
 from agents.drivers.enclosure import Enclosure
 from agents.drivers.launch import HeldLaunch, Program
 from agents.drivers.procfs import ProcessId
-from agents.drivers.records import Mark, Records, WorkloadRecord
+from agents.drivers.records import Mark, Records, WorkloadRecord, digest_of_file
+from agents.drivers.rehearsal import may_act, prove, something_to_halt, way_back
 from agents.drivers.session import SessionEnclosure
+from agents.drivers.slowing import Slowing
 from agents.drivers.waiting import never, wait_until
 from protocols.clock import Clock
 from protocols.config import ProcessDriverConfig
-from protocols.controls import Control, PauseParams, ShutdownParams, control_of
+from protocols.controls import (
+    CensusParams,
+    Control,
+    DecommissionParams,
+    IsolateParams,
+    LeaseParams,
+    Params,
+    PauseParams,
+    PowerCutParams,
+    RefusalParams,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+    StandbyParams,
+    control_of,
+)
 from protocols.errors import DriverError
 from protocols.host.clock import SystemClock
+from protocols.messages import Proof
 
 MARKER_VARIABLE = "HALTDRILL_WORKLOAD"
 """Set to the site's id in the workload's environment, so that others can recognise it."""
@@ -31,15 +50,10 @@ MARKER_VARIABLE = "HALTDRILL_WORKLOAD"
 _KERNEL_LIMIT_S = 10.0  # suspending, resuming and killing take milliseconds unless something is wrong
 _CLOSE_GRACE_S = 2.0
 _LAST_WORDS_S = 2.0
-_NS_PER_S = 1_000_000_000
-_QUICK_DEATH_S = 10.0
-_FIRST_BACKOFF_S = 0.5
-_LONGEST_BACKOFF_S = 30.0
-_QUICK_DEATHS_COUNTED_MAX = 10
 
 
 class ProcessDriver:
-    """Pauses, stops and restarts one supervised workload.
+    """Pauses, slows, stops and restarts one supervised workload.
 
     Args:
         config: The workload's command and how to hold it.
@@ -48,10 +62,10 @@ class ProcessDriver:
         base_dir: The folder that the workload runs in and relative paths start from.
         environment: What the workload's environment is built from.
         log: Where the driver's actions are recorded.
-        clock: Measures grace and back-off; the system's when None.
+        cpu_floor_per_s: The least CPU time of its steady state, microseconds a second, as its record
+            has it; of this a slowdown leaves a fraction. Without it there is none.
+        clock: Measures grace, turns and back-off; the system's when None.
     """
-
-    actions = frozenset({Control.PAUSE, Control.SHUTDOWN})
 
     def __init__(
         self,
@@ -62,6 +76,7 @@ class ProcessDriver:
         base_dir: Path,
         environment: Mapping[str, str],
         log: Log,
+        cpu_floor_per_s: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._site = site
@@ -75,12 +90,20 @@ class ProcessDriver:
         self._may_use_cgroup = config.cgroup == "auto"
         self._checkpoint = None if config.checkpoint is None else base_dir / config.checkpoint
         self._records = Records(state_dir)
+        self._state_dir = state_dir
         self._log = log
+        self._cpu_floor_per_s = cpu_floor_per_s
         self._clock: Clock = SystemClock() if clock is None else clock
+        self._slowing = Slowing(self._clock)
         self._leader: ProcessId | None = None
         self._enclosure: Enclosure | None = None
-        self._started_ns: int | None = None
-        self._quick_deaths = 0
+        self._backoff = Backoff(self._clock)
+
+    @property
+    def actions(self) -> frozenset[Control]:
+        """The controls that it can do."""
+        always = {Control.STANDBY, Control.REFUSAL, Control.PAUSE, Control.LEASE, Control.SHUTDOWN}
+        return frozenset(always if self._cpu_floor_per_s is None else always | {Control.SLOWDOWN})
 
     def start(self) -> None:
         """Attach to the running workload, or start it unless our mark says that we halted it.
@@ -101,30 +124,65 @@ class ProcessDriver:
         """
         mark = self._records.mark()
         state = self._state()
+        if mark is not None and mark.cap_per_s is not None:
+            state = self._slowed_state(state, mark.cap_per_s)
         return Observation(state=state, ours=mark is not None, detail=self._describe(state))
 
-    def apply(self, params: PauseParams | ShutdownParams, cancelled: Callable[[], bool] = never) -> str:
-        """Pause or stop the workload, and return only when it is so.
+    def rehearse(self, params: Params) -> tuple[Proof, ...]:
+        """Look whether it could halt the workload and bring it back; nothing of it is touched.
+
+        Args:
+            params: What would be applied.
+
+        Returns:
+            Proofs of `enclosure` (there is something to halt), `permissions` (we may halt it) and
+            `restore-path` (it could be started again).
 
         Raises:
-            DriverError: It did not happen in time, or `cancelled` said so.
+            DriverError: It cannot do this control at all.
         """
-        self._records.save_mark(Mark(action=control_of(params)))
-        enclosure = self._enclosure
-        if enclosure is None or self._everything_ended():
-            return "the workload was not running"
+        control = control_of(params)
+        if control not in self.actions:
+            raise DriverError(f"this driver cannot do {control}")
+        return (
+            prove("enclosure", lambda: something_to_halt(self._enclosure)),
+            prove("permissions", lambda: may_act(self._enclosure, caps=self._cpu_floor_per_s is not None)),
+            prove("restore-path", lambda: way_back(self._program, self._state_dir, self._checkpoint)),
+        )
+
+    def apply(self, params: Params, cancelled: Callable[[], bool] = never) -> str:
+        """Pause, slow or stop the workload, also one that is slowed or paused; return when it is so.
+
+        Raises:
+            DriverError: It did not happen in time, or `cancelled` said so, or this driver cannot do it.
+        """
         match params:
-            case PauseParams():
-                sentence = self._pause(enclosure, cancelled)
+            case PauseParams() | LeaseParams():
+                sentence = self._mark_and(params, lambda enclosure: self._pause(enclosure, cancelled))
             case ShutdownParams():
-                sentence = self._shut_down(enclosure, params.grace_s, cancelled)
+                sentence = self._mark_and(
+                    params, lambda enclosure: self._shut_down(enclosure, params.grace_s, cancelled)
+                )
+            case SlowdownParams():
+                sentence = self._slow(params)
+            case (
+                StandbyParams()
+                | RefusalParams()
+                | CensusParams()
+                | RunCapParams()
+                | SelectivePauseParams()
+                | IsolateParams()
+                | PowerCutParams()
+                | DecommissionParams()
+            ):
+                raise DriverError(f"the process driver does nothing for {params.control}")
             case _:
                 assert_never(params)
         self._log.info("driver.applied", site=self._site, control=params.control, detail=sentence)
         return sentence
 
     def restore(self) -> str:
-        """Let a suspended workload run on, restart one that has ended, and take our mark off.
+        """Let a suspended or slowed workload run on, restart one that has ended, and take our mark off.
 
         A workload that was asked to stop, and whose grace was then cut short, is given two seconds
         to end. If it runs on it is left alone; when it ends later, it has died by itself.
@@ -133,11 +191,12 @@ class ProcessDriver:
             DriverError: It does not run; or it keeps dying and the next start is not due yet.
         """
         mark = self._records.mark()
+        self._slowing.end(self._enclosure)
         sentence = self._resume()
         if mark is not None and mark.action is Control.SHUTDOWN:
             wait_until(lambda: not self._leader_lives(), limit_s=_LAST_WORDS_S, clock=self._clock)
         if not self._leader_lives():
-            self._check_backoff(died_by_itself=mark is None)
+            self._backoff.check(died_by_itself=mark is None)
             sentence = self._relaunch()
         if mark is not None:
             self._records.clear_mark()
@@ -150,25 +209,21 @@ class ProcessDriver:
         Raises:
             DriverError: It is there and cannot be read.
         """
-        if self._checkpoint is None:
-            return None
-        try:
-            with self._checkpoint.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            where = str(self._checkpoint)
-            raise DriverError(f"the checkpoint cannot be read: {error.strerror}", where=where) from error
+        return None if self._checkpoint is None else digest_of_file(self._checkpoint)
 
     def close(self, *, stop_workload: bool) -> None:
         """Let go of the workload, which runs on, or end it within a few seconds.
 
-        Our mark stays on: what was halted when we left is still for an agent to restore.
+        Our mark stays on: what was halted when we left is still for an agent to restore. What was
+        slowed runs on unslowed meanwhile, because nobody is left to resume it.
 
         Raises:
             DriverError: It was to be ended and still runs.
         """
+        mark = self._records.mark()
+        self._slowing.end(self._enclosure)
+        if mark is not None and mark.cap_per_s is not None:
+            self._resume()
         if stop_workload and self._enclosure is not None:
             if not self._everything_ended():
                 self._enclosure.ask_to_stop()
@@ -212,6 +267,16 @@ class ProcessDriver:
             return SiteState.MIXED
         return state
 
+    def _slowed_state(self, state: SiteState, cap_per_s: int) -> SiteState:
+        """Return the state of a workload that is marked as slowed, in whichever half of a turn it is.
+
+        Without anything that caps it, it is neither slowed nor halted, be it suspended or not.
+        """
+        enclosure = self._enclosure
+        if enclosure is None or not self._leader_lives() or enclosure.state() is SiteState.STOPPED:
+            return state
+        return SiteState.SLOWED if self._slowing.in_force(enclosure, cap_per_s) else SiteState.MIXED
+
     def _describe(self, state: SiteState) -> str:
         if self._enclosure is None:
             return "no workload"
@@ -220,6 +285,33 @@ class ProcessDriver:
         return f"{state.value}: {count} live processes in its {self._enclosure.means}{orphaned}"
 
     # What we do.
+
+    def _mark_and(self, params: Params, act: Callable[[Enclosure], str]) -> str:
+        """Put the mark on, lift what slows the workload, and act on it if there is one."""
+        self._records.save_mark(Mark(action=control_of(params)))
+        enclosure = self._enclosure
+        self._slowing.end(enclosure)
+        if enclosure is None or self._everything_ended():
+            return "the workload was not running"
+        return act(enclosure)
+
+    def _slow(self, params: SlowdownParams) -> str:
+        if self._cpu_floor_per_s is None:
+            raise DriverError(
+                "the site record has no counter of CPU time for a slowdown to cap",
+                remedy="set `cpu_signal` of the driver to a counter in the record's `work`",
+            )
+        cap_per_s = int(params.fraction * self._cpu_floor_per_s)
+        self._records.save_mark(Mark(action=Control.SLOWDOWN, cap_per_s=cap_per_s))
+        self._slowing.end(self._enclosure)
+        if not self._leader_lives():
+            # A slowed workload works: one that died by itself is started again.
+            self._backoff.check(died_by_itself=True)
+            self._relaunch()
+        if self._enclosure is None:
+            raise DriverError("there is no workload to slow")
+        means = self._slowing.begin(self._enclosure, cap_per_s)
+        return f"slowed to {cap_per_s} us of CPU time a second, {means}"
 
     def _pause(self, enclosure: Enclosure, cancelled: Callable[[], bool]) -> str:
         def suspended() -> bool:
@@ -283,7 +375,7 @@ class ProcessDriver:
             raise
         self._leader, self._enclosure = launch.process, enclosure
         launch.release(self._clock)
-        self._started_ns = self._clock.boot_ns()
+        self._backoff.started()
         self._log.info("workload.started", site=self._site, pid=launch.process.pid, means=enclosure.means)
         return f"started the workload ({enclosure.means})"
 
@@ -303,27 +395,3 @@ class ProcessDriver:
             self._log.warning("workload.cgroup_refused", site=self._site, cgroup=folder, detail=str(error.strerror))
             return self._enclose(process)
         return made
-
-    # How soon again.
-
-    def _check_backoff(self, *, died_by_itself: bool) -> None:
-        if not died_by_itself:
-            self._quick_deaths = 0
-            return
-        left_s = self._backoff_left_s()
-        if left_s > 0:
-            deaths = self._quick_deaths + 1
-            raise DriverError(f"the workload keeps dying ({deaths} times in a row), restarting in {left_s:.1f} s")
-        quick = self._started_ns is not None and self._uptime_s() < _QUICK_DEATH_S + self._backoff_s()
-        self._quick_deaths = min(self._quick_deaths + 1, _QUICK_DEATHS_COUNTED_MAX) if quick else 0
-
-    def _backoff_left_s(self) -> float:
-        return 0.0 if self._started_ns is None else self._backoff_s() - self._uptime_s()
-
-    def _uptime_s(self) -> float:
-        """Return the seconds since the last start."""
-        return 0.0 if self._started_ns is None else (self._clock.boot_ns() - self._started_ns) / _NS_PER_S
-
-    def _backoff_s(self) -> float:
-        """Return the least seconds between the last start and the next."""
-        return min(_FIRST_BACKOFF_S * 2.0**self._quick_deaths, _LONGEST_BACKOFF_S)

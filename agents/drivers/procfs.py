@@ -9,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from protocols.errors import DriverError
 
 _PROC = Path("/proc")
 _ENDED = frozenset("ZXx")
 _SUSPENDED = frozenset("Tt")
+_SCHEDULED = 2  # which of a process's CPU clocks: time on a CPU, by the scheduler
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,18 +63,25 @@ class ProcessStat:
 
 def read_stat(pid: int) -> ProcessStat | None:
     """Return what the kernel says of `pid` now, or None when there is no such process."""
-    try:
-        text = (_PROC / str(pid) / "stat").read_bytes().decode("utf-8", "replace")
-    except (FileNotFoundError, ProcessLookupError):
+    fields = _stat_fields(pid)
+    if fields is None:
         return None
-    # The command's name stands in parentheses and may hold anything, parentheses too.
-    fields = text.rpartition(")")[2].split()
     return ProcessStat(
         id=ProcessId(start_ticks=int(fields[19]), pid=pid),
         state=_live_thread_state(pid) if fields[0] in _ENDED and int(fields[17]) > 1 else fields[0],
         parent=int(fields[1]),
         session=int(fields[3]),
     )
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    """Return the fields of a process's account from its state on, or None when there is no such process."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_bytes().decode("utf-8", "replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name stands in parentheses and may hold anything, parentheses too.
+    return text.rpartition(")")[2].split()
 
 
 def _live_thread_state(pid: int) -> str:
@@ -131,6 +142,38 @@ def send(process: ProcessId, number: signal.Signals) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def check_may_signal(pid: int) -> None:
+    """Check that we may send signals to `pid`; one that is gone takes any.
+
+    Raises:
+        DriverError: It belongs to somebody else.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise DriverError(
+            f"may not signal process {pid}", remedy="run the agent as the workload's user or as root"
+        ) from error
+
+
+def cpu_us(process: ProcessId) -> tuple[int, int] | None:
+    """Return microseconds of CPU time of this very process, and of children it has waited for.
+
+    The first is precise, ended threads included; the second goes by clock ticks. None when it is gone.
+    """
+    fields = _stat_fields(process.pid)
+    if fields is None or int(fields[19]) != process.start_ticks:
+        return None
+    try:
+        own_ns = time.clock_gettime_ns(~process.pid << 3 | _SCHEDULED)
+    except OSError:
+        return None  # it ended just now
+    ticks = int(fields[13]) + int(fields[14])
+    return own_ns // 1_000, ticks * (1_000_000 // os.sysconf("SC_CLK_TCK"))
 
 
 def reap(process: ProcessId) -> None:

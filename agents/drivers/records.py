@@ -6,6 +6,7 @@ disk, so that a driver started after any crash finds its workload and its own do
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -20,6 +21,21 @@ from protocols.ids import Int63
 from protocols.messages.base import Part
 
 _RECORD_MAX_BYTES = 64 * 1024
+
+
+def digest_of_file(path: Path) -> str | None:
+    """Return the SHA-256 of a file of any size, or None where there is none.
+
+    Raises:
+        DriverError: It is there and cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DriverError(f"the checkpoint cannot be read: {error.strerror}", where=str(path)) from error
 
 
 class WorkloadRecord(Part):
@@ -45,10 +61,15 @@ class WorkloadRecord(Part):
 
 
 class Mark(Part):
-    """What the driver did, or was about to do, to the workload and has not undone."""
+    """What the driver did, or was about to do, to the workload and has not undone.
+
+    Attributes:
+        cap_per_s: Of a slowdown: microseconds of CPU time that it may use each second.
+    """
 
     version: Literal[1] = 1
     action: Control
+    cap_per_s: Int63 | None = None
 
 
 _Record = TypeVar("_Record", WorkloadRecord, Mark)

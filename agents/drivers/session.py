@@ -7,11 +7,50 @@ is out of reach here. It is for the witness to see it: then the site comes out `
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 
 from agents.acting import SiteState
 from agents.drivers import procfs
 from agents.drivers.procfs import ProcessId, ProcessStat
 from protocols.errors import DriverError
+
+
+class SessionUsage:
+    """Adds up the CPU time of processes that come and go. Pure.
+
+    What a child used is counted while it lives; when its parent has waited for it, the kernel adds it
+    to the parent's account, and there only what was not counted before is new.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[ProcessId, tuple[int, int]] = {}
+        self._begun = False
+        self._total_us = 0
+        self._counted_us = 0  # of ended processes: may come again in a parent's account of its children
+
+    def add(self, seen: Mapping[ProcessId, tuple[int, int] | None]) -> int:
+        """Take in a look, and return the total in microseconds.
+
+        Args:
+            seen: CPU time of each process and of the children it has waited for; None when it is gone.
+        """
+        for process in [process for process, account in seen.items() if account is None]:
+            self._counted_us += sum(self._seen.pop(process, (0, 0)))
+        for process, account in seen.items():
+            if account is None:
+                continue
+            # Whoever comes later was started meanwhile: all that it used is new.
+            own_us, children_us = self._seen.get(process, (0, 0) if self._begun else account)
+            self._total_us += max(0, account[0] - own_us)
+            self._add_children(max(0, account[1] - children_us))
+            self._seen[process] = account
+        self._begun = True
+        return self._total_us
+
+    def _add_children(self, used_us: int) -> None:
+        known_us = min(used_us, self._counted_us)
+        self._counted_us -= known_us
+        self._total_us += used_us - known_us
 
 
 class SessionEnclosure:
@@ -30,6 +69,7 @@ class SessionEnclosure:
         # Members met while acting. A child with a session of its own is a member through its
         # parent only, and would be lost when the parent exits first.
         self._met: set[ProcessId] = set()
+        self._usage = SessionUsage()
 
     def state(self) -> SiteState:
         """Return what the live processes do now."""
@@ -38,6 +78,31 @@ class SessionEnclosure:
     def count(self) -> int:
         """Return how many live processes are in the session."""
         return len(self._members())
+
+    def cpu_us(self) -> int:
+        """Return the CPU time of the members met while acting, since the first call."""
+        accounts = {member: procfs.cpu_us(member) for member in tuple(self._met)}
+        self._met.difference_update(member for member, account in accounts.items() if account is None)
+        return self._usage.add(accounts)
+
+    def check_permissions(self) -> str:
+        """Send signal 0 to every process."""
+        members = self._members()
+        for stat in members:
+            procfs.check_may_signal(stat.id.pid)
+        return f"may signal its {len(members)} processes"
+
+    def quota(self) -> str | None:
+        """Return None: a session has no quota."""
+        return None
+
+    def set_quota(self, text: str) -> None:
+        """Refuse.
+
+        Raises:
+            DriverError: Always.
+        """
+        raise DriverError(f"a session takes no quota ({text})")
 
     def suspend(self) -> None:
         """Send SIGSTOP to every process that runs, parents first."""
@@ -60,6 +125,7 @@ class SessionEnclosure:
     def discard(self) -> None:
         """Forget the members met: an empty session leaves nothing behind."""
         self._met.clear()
+        self._usage = SessionUsage()
 
     def _meet(self) -> list[ProcessStat]:
         members = self._members()

@@ -34,7 +34,13 @@ def means(request: pytest.FixtureRequest) -> Means:
 def make_driver(tmp_path: Path, workload: Workload) -> MakeDriver:
     """Make a driver over the one state folder, as each start of an agent does."""
 
-    def make(means: Means, *options: str, argv: tuple[str, ...] | None = None, clock: Clock | None = None):
+    def make(
+        means: Means,
+        *options: str,
+        argv: tuple[str, ...] | None = None,
+        clock: Clock | None = None,
+        cpu_floor_per_s: int | None = None,
+    ):
         config = ProcessDriverConfig(
             argv=argv or worker_argv(tmp_path / "checkpoint", *options),
             checkpoint=str(tmp_path / "checkpoint"),
@@ -48,6 +54,7 @@ def make_driver(tmp_path: Path, workload: Workload) -> MakeDriver:
             environment=os.environ,
             log=get_logger(),
             clock=clock,
+            cpu_floor_per_s=cpu_floor_per_s,
         )
 
     return make

@@ -61,7 +61,9 @@ def start_ticks(pid: int) -> int:
 def test_is_a_driver(make_driver: MakeDriver) -> None:
     """The agent may use it through the seam."""
     driver: Driver = make_driver("session")
-    assert driver.actions == {Control.PAUSE, Control.SHUTDOWN}
+    always = {Control.STANDBY, Control.REFUSAL, Control.PAUSE, Control.LEASE, Control.SHUTDOWN}
+    assert driver.actions == always
+    assert make_driver("session", cpu_floor_per_s=1000).actions == always | {Control.SLOWDOWN}
 
 
 def test_pause_stops_all_work_and_restore_continues_it(
