@@ -19,9 +19,15 @@
         ├── agent.toml, agent.key, operator.key
         ├── root.json, policy.json, record.json
         ├── state/, work/
+        ├── mock.toml            a simulated site only: what is simulated
+        ├── register.json        a simulated site only: its register of accelerators
+        ├── enforcer-<name>/     what goes to the enforcer, and never to the site
+        │   ├── enforcer.toml, enforcer.key
+        │   ├── root.json, policy.json, record.json
+        │   └── state/
         └── witness-<name>/      what goes to the witness, and never to the site
             ├── witness.toml, witness.key
-            ├── root.json, policy.json, record.json
+            ├── root.json, policy.json, record.json, register.json
             └── state/
 """
 
@@ -68,7 +74,7 @@ class DocumentsLayout:
 
 @dataclass(frozen=True, slots=True)
 class PartyLayout:
-    """The folder of one agent or witness: its own copy of the documents it needs, and its state."""
+    """The folder of one agent, witness or enforcer: its own copy of the documents it needs, and its state."""
 
     folder: Path
 
@@ -92,6 +98,11 @@ class PartyLayout:
         """What it remembers."""
         return self.folder / "state"
 
+    @property
+    def register(self) -> Path:
+        """Its copy of the register of the site's accelerators, where there is one."""
+        return self.folder / "register.json"
+
 
 @dataclass(frozen=True, slots=True)
 class WitnessLayout(PartyLayout):
@@ -106,6 +117,21 @@ class WitnessLayout(PartyLayout):
     def key(self) -> Path:
         """Its private key."""
         return self.folder / "witness.key"
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcerLayout(PartyLayout):
+    """The folder of one enforcer."""
+
+    @property
+    def config(self) -> Path:
+        """Its configuration."""
+        return self.folder / "enforcer.toml"
+
+    @property
+    def key(self) -> Path:
+        """Its private key."""
+        return self.folder / "enforcer.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +162,20 @@ class SiteLayout(PartyLayout):
     def work(self) -> Path:
         """Where the example workload checkpoints to."""
         return self.folder / "work"
+
+    @property
+    def mock(self) -> Path:
+        """What is simulated, for a simulated site."""
+        return self.folder / "mock.toml"
+
+    @property
+    def feed(self) -> Path:
+        """The power feed of a simulated site: the file that its enforcer switches."""
+        return self.folder / "feed.json"
+
+    def enforcer(self, name: str) -> EnforcerLayout:
+        """The folder of one of the site's enforcers."""
+        return EnforcerLayout(self.folder / f"enforcer-{name}")
 
     def witness(self, name: str) -> WitnessLayout:
         """The folder of one of the site's witnesses."""
@@ -190,9 +230,14 @@ class FleetLayout:
         """An owner's private approver key."""
         return self.keys / f"approver-{owner}.key"
 
+    @property
+    def sites(self) -> Path:
+        """The folder of the sites' folders."""
+        return self.folder / "sites"
+
     def site(self, site: str) -> SiteLayout:
         """The folder of one site."""
-        return SiteLayout(self.folder / "sites" / site)
+        return SiteLayout(self.sites / site)
 
 
 def find_fleet(*starts: Path) -> Path:
