@@ -1,4 +1,4 @@
-"""Configuration files of agents and witnesses (TOML), as strict models. Reading them is `host.files`."""
+"""Configuration files of agents, witnesses and enforcers (TOML), as strict models. Reading them is `host.files`."""
 
 from __future__ import annotations
 
@@ -146,3 +146,67 @@ class WitnessConfig(Part):
     probe: ProbeConfig
     cpu_signal: SignalName = "cpu_time_us"
     processes_signal: SignalName = "live_processes"
+
+
+Argv = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...], Field(min_length=1, max_length=64)]
+
+
+class FeedActuatorConfig(Part):
+    """Actuator `feed`: the simulated power feed of a mock site.
+
+    Attributes:
+        file: The feed's file, which the site and its meter read.
+    """
+
+    kind: Literal["feed"] = "feed"
+    file: PathText
+
+
+class CommandActuatorConfig(Part):
+    """Actuator `command`: programs of the operator's own, each an argv that no shell reads.
+
+    A relative program with a slash starts from the configuration's own folder. They get `PATH` and
+    what `environment` says, and nothing else of ours.
+
+    Attributes:
+        on: Switches the feed on.
+        off: Switches the feed off.
+        state: Prints what the controller says: exactly `on` or `off`.
+        check: Exits 0 if `on` would work; run by a rehearsal. Null where there is no such program.
+        environment: Variables of their environment.
+        limit_s: The longest that one run may take; then it is killed.
+        settle_s: How long after a switch `state` may take to agree. An answer is not an off.
+    """
+
+    kind: Literal["command"] = "command"
+    on: Argv
+    off: Argv
+    state: Argv
+    check: Argv | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
+    limit_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 10.0
+    settle_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
+
+
+ActuatorConfig = Annotated[FeedActuatorConfig | CommandActuatorConfig, Field(discriminator="kind")]
+"""How an enforcer cuts a site off."""
+
+
+class EnforcerConfig(Part):
+    """An enforcer: one site, from outside of it, with a key, a connection and a store of its own.
+
+    Attributes:
+        name: What the site record calls it.
+        veto: While this file exists, whoever runs the enforcer refuses every order.
+    """
+
+    site: SiteId
+    name: Name
+    broker: BrokerConfig
+    root: PathText
+    policy: PathText
+    record: PathText
+    key: PathText
+    state: PathText
+    veto: PathText | None = None
+    actuator: ActuatorConfig
