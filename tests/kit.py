@@ -329,6 +329,7 @@ def make_fleet(
     now_ns: int = NOW_NS,
     witnesses: int = 3,
     enforcers: int = 0,
+    covers: Iterable[str] = (CPU_SIGNAL, PROCESSES_SIGNAL),
     policy: Mapping[str, Any] | None = None,
     record: Mapping[str, Any] | None = None,
     work: WorkRate | None = None,
@@ -340,6 +341,7 @@ def make_fleet(
         now_ns: Wall time that everything is made around.
         witnesses: How many witnesses each site has, each of another owner than the site's.
         enforcers: How many enforcers each site has: `e1`, `e2`, ..., of the owner `utility`.
+        covers: The signals that every witness covers.
         policy: Fields of the policy to change.
         record: Fields of every site record to change.
         work: The one counter that says whether a site works.
@@ -361,6 +363,7 @@ def make_fleet(
     policy_made = Policy(**(policy_fields | dict(policy or {})))
     rate = work or WorkRate(signal=CPU_SIGNAL, quiet_per_s=20_000, band_min_per_s=100_000, band_max_per_s=4_000_000)
     records: dict[str, SiteRecord] = {}
+    covers = tuple(covers)
     for number, site in enumerate(sites):
         fields: dict[str, Any] = {
             "fleet": fleet,
@@ -377,7 +380,7 @@ def make_fleet(
                     name=name,
                     owner=WITNESS_OWNERS[place % len(WITNESS_OWNERS)],
                     key=public_of(witness_label(site, name)),
-                    covers=(CPU_SIGNAL, PROCESSES_SIGNAL),
+                    covers=covers,
                 )
                 for place, name in enumerate(witness_names(witnesses))
             ),
