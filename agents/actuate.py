@@ -8,16 +8,18 @@ from typing import assert_never
 
 from agents.acting import Driver
 from agents.courier import wait_for_event
-from agents.decision import ApplyFailed, Halted, Input, Restored, Tick
+from agents.decision import ApplyFailed, Halted, Input, Rehearsed, Restored, Tick
 from agents.events import OrderAccepted
 from agents.observation import Observation, SiteState
 from agents.offload import Offload
+from agents.proofs import all_hold, proof
 from agents.reconcile import Action, next_action, wanted
 from agents.state import AgentState, Moment
 from protocols.clock import Clock
-from protocols.controls import ShutdownParams
+from protocols.controls import Actor, DecommissionParams, Params, PowerCutParams, ShutdownParams, StandbyParams, acts
 from protocols.errors import DriverError
 from protocols.host.logs import FilteringBoundLogger, bound
+from protocols.messages import Proof
 
 APPLY_ATTEMPTS_MAX = 8
 """How often an order is tried before the agent gives it up and restores the site."""
@@ -38,6 +40,8 @@ class Actuator:
         clock: The clock.
         log: Where failures are told.
         offload: How blocking calls of the driver are run, one at a time.
+        actor: Whose driver it is. An enforcer's is rehearsed for every rung that is seen.
+        nonce: Makes a fresh nonce, to be signed when the site is armed.
 
     Attributes:
         wake: Set it when the wanted state may have changed.
@@ -54,6 +58,8 @@ class Actuator:
         clock: Clock,
         log: FilteringBoundLogger,
         offload: Offload,
+        actor: Actor,
+        nonce: Callable[[], str],
     ) -> None:
         self._driver = driver
         self._state = state
@@ -62,6 +68,8 @@ class Actuator:
         self._clock = clock
         self._log = log
         self._offload = offload
+        self._actor = actor
+        self._nonce = nonce
         self._target: str | None = None
         self._reported: str | None = None
         self._failures = 0
@@ -73,7 +81,7 @@ class Actuator:
         try:
             await self._offload(self._driver.start)
         except DriverError as error:
-            self._log.error("agent.driver.failed", detail=str(error))
+            self._log.error(f"{self._actor}.driver.failed", detail=str(error))
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -95,13 +103,17 @@ class Actuator:
             self.resting.clear()
         match action:
             case Action.REST:
-                return self._rest(seen.detail)
+                pause_s = self._rest(seen)
+                await self._rehearse_seen()
+                return pause_s
             case Action.RESTORE:
                 return await self._restore()
             case Action.HALTED if order is not None:
-                return await self._halted(order, seen.detail)
+                await self._halted(order, seen.detail)
+                await self._rehearse_seen()
+                return _LOOK_S
             case Action.APPLY if order is not None:
-                return await self._apply(order)
+                return await self._apply(order, seen)
             case Action.HALTED | Action.APPLY:
                 return _LOOK_S
             case _:
@@ -121,6 +133,7 @@ class Actuator:
             "drill": order.drill,
             "use": order.key.use,
             "step": order.key.step,
+            "rung": order.rung,
             "control": order.params.control,
         }
 
@@ -128,14 +141,14 @@ class Actuator:
         try:
             return await self._offload(self._driver.observe)
         except DriverError as error:
-            self._log.error("agent.driver.failed", detail=str(error))
+            self._log.error(f"{self._actor}.driver.failed", detail=str(error))
             # What cannot be seen is neither halted nor running: act towards what is wanted.
             return Observation(SiteState.MIXED, ours=order is None, detail=str(error))
 
-    def _rest(self, detail: str) -> float:
+    def _rest(self, seen: Observation) -> float:
         self._failures = 0
         if self._state().live is not None:
-            self._report(Restored(detail))
+            self._report(Restored(seen.detail, gone=seen.state is SiteState.GONE))
         self._reported = None
         if self._wanted() is None:
             self.resting.set()
@@ -150,7 +163,7 @@ class Actuator:
             _expect(Action.REST, None, seen)
         except DriverError as error:
             # The one thing that is never given up.
-            return self._failed("agent.restore.failed", error)
+            return self._failed("restore.failed", error)
         self._failures = 0
         self._reported = None
         if self._wanted() is None:
@@ -158,11 +171,16 @@ class Actuator:
             self.resting.set()
         return 0.0 if self._wanted() is not None else _LOOK_S
 
-    async def _apply(self, order: OrderAccepted) -> float:
+    async def _apply(self, order: OrderAccepted, before: Observation) -> float:
         def cancelled() -> bool:
             return self._wanted() != order
 
+        proofs: tuple[Proof, ...] = ()
         try:
+            if isinstance(order.params, PowerCutParams) and before.state is SiteState.RUNNING:
+                # Who cuts restores, and proves before that it can.
+                proofs = await self._rehearse(order.params)
+                _expect_proved(proofs)
             with bound(**self._about()):
                 detail = await self._offload(lambda: self._driver.apply(order.params, cancelled))
             seen = await self._observe(order)
@@ -170,31 +188,62 @@ class Actuator:
         except DriverError as error:
             if cancelled():
                 return 0.0
-            pause_s = self._failed("agent.apply.failed", error)
+            pause_s = self._failed("apply.failed", error)
             give_up = self._failures >= APPLY_ATTEMPTS_MAX
-            self._report(ApplyFailed(order.order, str(error), give_up))
+            self._report(ApplyFailed(order.order, str(error), give_up, proofs))
             return 0.0 if give_up else pause_s
         self._failures = 0
-        return await self._halted(order, detail)
-
-    async def _halted(self, order: OrderAccepted, detail: str) -> float:
-        if self._reported != order.order:
-            checkpoint = await self._checkpoint() if isinstance(order.params, ShutdownParams) else None
-            self._report(Halted(order.order, detail, checkpoint))
-            self._reported = order.order
+        await self._halted(order, detail, proofs)
         return _LOOK_S
+
+    async def _halted(self, order: OrderAccepted, detail: str, proofs: tuple[Proof, ...] = ()) -> None:
+        """Report once that what was ordered is done."""
+        if self._reported == order.order:
+            return
+        match order.params:
+            case StandbyParams():
+                self._report(Rehearsed(order.order, await self._rehearse(order.params)))
+            case ShutdownParams():
+                self._report(Halted(order.order, detail, await self._checkpoint(), proofs))
+            case DecommissionParams(phase="arm", armed_for_s=armed_for_s):
+                nonce = self._nonce()
+                self._report(Halted(order.order, f"armed for {armed_for_s:g} s, and nothing done", None, armed=nonce))
+                armed = self._state().armed
+                if armed is None or armed.nonce != nonce:
+                    return  # it is not on the disk, so the site is not armed; try again
+            case params if not acts(params):
+                self._report(Halted(order.order, f"a {params.control} changes nothing here: {detail}", None))
+            case _:
+                self._report(Halted(order.order, detail, None, proofs))
+        self._reported = order.order
+
+    async def _rehearse_seen(self) -> None:
+        """Rehearse what a later rung would take, for each rung that was seen and not answered yet."""
+        if self._actor is not Actor.ENFORCER:
+            return
+        for entry in tuple(self._state().rungs.values()):
+            if not entry.noted:
+                self._report(Rehearsed(entry.seen.order, await self._rehearse(entry.seen.later)))
+
+    async def _rehearse(self, params: Params) -> tuple[Proof, ...]:
+        try:
+            with bound(**self._about()):
+                return await self._offload(lambda: self._driver.rehearse(params))
+        except DriverError as error:
+            self._log.error(f"{self._actor}.rehearsal.failed", detail=str(error))
+            return (proof("restore-path", ok=False, detail=str(error)),)
 
     async def _checkpoint(self) -> str | None:
         try:
             return await self._offload(self._driver.checkpoint_digest)
         except DriverError as error:
-            self._log.error("agent.checkpoint.failed", detail=str(error))
+            self._log.error(f"{self._actor}.checkpoint.failed", detail=str(error))
             return None
 
     def _failed(self, event: str, error: DriverError) -> float:
         self._failures += 1
         pause_s = float(min(_RETRY_MAX_S, _RETRY_MIN_S * 2 ** min(self._failures - 1, 10)))
-        self._log.error(event, detail=str(error), attempt=self._failures, retry_s=pause_s)
+        self._log.error(f"{self._actor}.{event}", detail=str(error), attempt=self._failures, retry_s=pause_s)
         return pause_s
 
 
@@ -206,3 +255,14 @@ def _expect(action: Action, order: OrderAccepted | None, seen: Observation) -> N
     """
     if next_action(order, seen) is not action:
         raise DriverError(f"the driver is done, yet the workload is {seen.state}: {seen.detail}")
+
+
+def _expect_proved(proofs: tuple[Proof, ...]) -> None:
+    """Let nothing be cut that could not be restored.
+
+    Raises:
+        DriverError: A step of the way there or back does not hold.
+    """
+    if not all_hold(proofs):
+        failed = ", ".join(one.step for one in proofs if not one.ok) or "nothing was exercised"
+        raise DriverError(f"not cut, because the rehearsal does not hold: {failed}")

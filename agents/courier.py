@@ -1,4 +1,4 @@
-"""One connection to the broker, kept for ever: receive, send what waits, say that we are here."""
+"""One connection to the broker, kept up unless told otherwise: receive, send what waits, say that we are here."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Parcel:
 
 
 class Courier:
-    """Carries messages for an agent or a witness, whatever the broker does.
+    """Carries messages for an agent, an enforcer or a witness, whatever the broker does.
 
     Args:
         connect: Makes a transport that is not entered yet.
         clock: The clock.
         log: Where connections and disconnections are told.
-        program: `agent` or `witness`: the first part of event names.
+        program: `agent`, `enforcer` or `witness`: the first part of event names.
         take: Called with every message that arrives, on the event loop.
         presence: Makes the presence to publish.
         waiting_max: Most messages that wait for a connection; past it the oldest is dropped.
@@ -64,6 +64,24 @@ class Courier:
         self._filled = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._away = asyncio.Event()
+        self._welcome = asyncio.Event()
+        self._welcome.set()
+
+    @property
+    def away(self) -> bool:
+        """Whether it was told to stay away."""
+        return self._away.is_set()
+
+    def leave(self) -> None:
+        """Leave the connection, and make none until `come_back`. What is sent meanwhile waits."""
+        self._away.set()
+        self._welcome.clear()
+
+    def come_back(self) -> None:
+        """Connect again."""
+        self._away.clear()
+        self._welcome.set()
 
     def send(self, topic: str, payload: bytes) -> None:
         """Put a message in the queue of those that go out as soon as there is a connection."""
@@ -79,22 +97,31 @@ class Courier:
         """Connect, serve, and connect again, until cancelled."""
         pause_s = _RETRY_MIN_S
         while True:
+            await self._welcome.wait()
             try:
                 async with self._connect() as transport:
                     pause_s = _RETRY_MIN_S
                     await self._serve(transport)
             except* TransportError as failures:
                 self._log.warning(
-                    f"{self._program}.connect.failed", detail=str(failures.exceptions[0]), retry_s=pause_s
+                    f"{self._program}.connect.failed", detail=str(next(_leaves(failures))), retry_s=pause_s
                 )
             await self._clock.sleep(pause_s)
             pause_s = min(_RETRY_MAX_S, 2 * pause_s)
 
     async def _serve(self, transport: Transport) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._receive(transport))
-            tasks.create_task(self._send(transport))
-            tasks.create_task(self._attend(transport))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive(transport))
+                tasks.create_task(self._send(transport))
+                tasks.create_task(self._attend(transport))
+                tasks.create_task(self._leave_when_told())
+        except* _LeavesError:
+            self._log.info(f"{self._program}.left", detail="it stays away until it is told to come back")
+
+    async def _leave_when_told(self) -> None:
+        await self._away.wait()
+        raise _LeavesError
 
     async def _receive(self, transport: Transport) -> None:
         while True:
@@ -150,6 +177,10 @@ def _leaves(group: BaseExceptionGroup[TransportError]) -> Iterator[TransportErro
             yield from _leaves(member)
         else:
             yield member
+
+
+class _LeavesError(Exception):
+    """Ends the tasks of a connection that is to be left."""
 
 
 class Ration:

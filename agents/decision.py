@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agents.events import Event, OrderAccepted, ReceiptIssued
-from protocols.messages import Order, Outcome
+from agents.events import Event, OrderAccepted, ReceiptIssued, RungSeen
+from protocols.messages import Order, Outcome, Proof
 from protocols.reasons import Reason
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -33,11 +33,19 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The driver applied `order`, and the actuator was observed halted afterwards."""
+    """What `order` asks for is done: it was applied, and the actuator was observed so afterwards.
+
+    Attributes:
+        checkpoint: Digest of the checkpoint that a shutdown left.
+        proofs: What was exercised before it was applied.
+        armed: A fresh nonce, when the order arms the site.
+    """
 
     order: str
     detail: str
     checkpoint: str | None
+    proofs: tuple[Proof, ...] = ()
+    armed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +54,38 @@ class ApplyFailed:
 
     Attributes:
         give_up: Whether it was tried often enough.
+        proofs: What was exercised before, if that is what failed.
     """
 
     order: str
     detail: str
     give_up: bool
+    proofs: tuple[Proof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """The path to a halt and back was exercised, for a standby or because a rung was seen.
+
+    Attributes:
+        order: The order that asked for it.
+        proofs: What the driver says of each step.
+    """
+
+    order: str
+    proofs: tuple[Proof, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The actuator was observed running and without our mark, while nothing else was wanted."""
+    """The actuator was observed running and without our mark, while nothing else was wanted.
+
+    Attributes:
+        gone: Whether it was rather observed destroyed, which nothing restores.
+    """
 
     detail: str
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +93,7 @@ class Stopping:
     """The agent was asked to stop: it leaves nothing halted behind."""
 
 
-Input = OrderFrame | StopEnvelope | Tick | Halted | ApplyFailed | Restored | Stopping
+Input = OrderFrame | StopEnvelope | Tick | Halted | ApplyFailed | Rehearsed | Restored | Stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +103,17 @@ class Draft:
     order: str
     outcome: Outcome
     detail: str
-    known: Order | OrderAccepted | None
+    known: Order | OrderAccepted | RungSeen | None
     reason: Reason | None = None
     elapsed_ns: int = 0
     checkpoint: str | None = None
+    proofs: tuple[Proof, ...] = ()
+    armed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A line for the log."""
+    """A line for the log; whoever writes it puts the program's name before `event`."""
 
     level: Level
     event: str

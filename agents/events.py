@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from protocols.controls import ControlParams
-from protocols.ids import Digest, DrillId, Int63
+from protocols.ids import Digest, DrillId, Int63, Nonce, Owner
 from protocols.messages.base import Part
 from protocols.messages.evidence import BootId, Outcome
 from protocols.messages.orders import RungNumber, StepNumber, UseNumber
@@ -26,6 +26,7 @@ class Cause(StrEnum):
     CLOCK = "implausible_clock"
     DRIVER = "driver_failed"
     STOPPING = "agent_stopping"
+    SUPERSEDED = "superseded"
 
 
 class StepKey(Part):
@@ -50,6 +51,8 @@ class OrderAccepted(Part):
         wall_ns: Wall clock at acceptance.
         boot_ns: Boot-time clock at acceptance, in the boot `boot_id`.
         matters_until_ns: Wall time after which nobody can send it again: the end of its warrant.
+        rung: The rung of its step's ladder.
+        owners: Who approved its warrant.
     """
 
     kind: Literal["order_accepted"] = "order_accepted"
@@ -63,6 +66,36 @@ class OrderAccepted(Part):
     boot_id: BootId
     matters_until_ns: Int63
     rung: RungNumber = 0
+    owners: tuple[Owner, ...] = ()
+
+    @property
+    def order_key(self) -> tuple[str, int, int, int]:
+        """What the trust rules know it by: warrant, use, step, rung."""
+        return (*self.key.parts, self.rung)
+
+
+class RungSeen(Part):
+    """A rung was ordered that is somebody else's, before one that is ours: from here its limit runs.
+
+    Attributes:
+        order: Digest of the order's payload.
+        later: The control of the next rung that is ours, so that it can be rehearsed.
+        hold_ns: How long the step holds, from when the first of its rungs was seen here.
+        wall_ns: Wall clock when it came; `boot_ns` and `boot_id` likewise.
+        matters_until_ns: Wall time after which nobody can send it again: the end of its warrant.
+    """
+
+    kind: Literal["rung_seen"] = "rung_seen"
+    order: Digest
+    key: StepKey
+    rung: RungNumber
+    drill: DrillId
+    later: ControlParams
+    hold_ns: Int63
+    wall_ns: Int63
+    boot_ns: Int63
+    boot_id: BootId
+    matters_until_ns: Int63
 
     @property
     def order_key(self) -> tuple[str, int, int, int]:
@@ -84,6 +117,41 @@ class OrderEnded(Part):
     kind: Literal["order_ended"] = "order_ended"
     order: Digest
     ended_ns: Int63
+
+
+class LeaseLapsed(Part):
+    """The licence of a lease order ran out: the site is halted until that order's hold ends."""
+
+    kind: Literal["lease_lapsed"] = "lease_lapsed"
+    order: Digest
+    wall_ns: Int63
+
+
+class SiteArmed(Part):
+    """The site is armed for decommissioning: nothing is done but that this nonce was signed.
+
+    Attributes:
+        nonce: What a warrant that fires must quote.
+        key: The step that armed it. An abort of its use disarms.
+        armed_for_ns: How long the nonce is good for.
+    """
+
+    kind: Literal["site_armed"] = "site_armed"
+    order: Digest
+    key: StepKey
+    nonce: Nonce
+    armed_for_ns: Int63
+    wall_ns: Int63
+    boot_ns: Int63
+    boot_id: BootId
+
+
+class SiteDisarmed(Part):
+    """The nonce is good no longer: it expired, or the operator set the veto."""
+
+    kind: Literal["site_disarmed"] = "site_disarmed"
+    nonce: Nonce
+    wall_ns: Int63
 
 
 class StepReleased(Part):
@@ -144,6 +212,14 @@ class OrderEntry(Part):
     accepted: OrderAccepted
     cause: Cause | None = None
     ended_ns: Int63 | None = None
+    lapsed: bool = False
+
+
+class RungEntry(Part):
+    """A rung that was seen, as it stands in a snapshot, and whether the receipt for it was signed."""
+
+    seen: RungSeen
+    noted: bool = False
 
 
 class Snapshot(Part):
@@ -158,12 +234,18 @@ class Snapshot(Part):
     engaged: tuple[LeverEngaged, ...]
     lifted: tuple[LeverLifted, ...]
     receipts: tuple[ReceiptIssued, ...]
+    rungs: tuple[RungEntry, ...] = ()
+    armed: SiteArmed | None = None
 
 
 Event = Annotated[
     OrderAccepted
+    | RungSeen
     | OrderEnding
     | OrderEnded
+    | LeaseLapsed
+    | SiteArmed
+    | SiteDisarmed
     | StepReleased
     | UseAborted
     | LeverEngaged

@@ -15,12 +15,15 @@ from agents import reconcile
 from agents.decision import Decision, Draft
 from agents.events import (
     Event,
+    LeaseLapsed,
     LeverEngaged,
     OrderAccepted,
     OrderEnded,
     OrderEnding,
     ReceiptIssued,
     Record,
+    RungSeen,
+    SiteDisarmed,
     StepReleased,
     UseAborted,
 )
@@ -30,7 +33,7 @@ from protocols.envelope import seal
 from protocols.errors import StoreError
 from protocols.ids import format_utc
 from protocols.keys import Signer
-from protocols.messages import Link, Order, Outcome, Receipt
+from protocols.messages import AGENT, Link, Order, Outcome, Receipt
 
 COMPACT_BYTES = 4 * 1024 * 1024
 """The log is rewritten when it is larger than this and four times what compaction last left."""
@@ -38,16 +41,23 @@ COMPACT_BYTES = 4 * 1024 * 1024
 UNSAVED_MAX = 1_000
 """Most events, and most receipts, that wait for a failed disk."""
 
-_STOPPING = (OrderEnding, OrderEnded, StepReleased, UseAborted, LeverEngaged)
+# A lapse does not end a drill, but like these it is nothing that a full disk may keep from happening.
+_STOPPING = (OrderEnding, OrderEnded, StepReleased, UseAborted, LeverEngaged, LeaseLapsed, SiteDisarmed)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signs receipts: the agent's key, for one site of one fleet."""
+    """Who signs receipts, for one site of one fleet.
+
+    Attributes:
+        signer: The key of the agent, or of the enforcer.
+        by: `agent`, or the enforcer's name.
+    """
 
     fleet: str
     site: str
     signer: Signer
+    by: str = AGENT
 
 
 class Ledger:
@@ -161,7 +171,7 @@ class Ledger:
         return tuple(issued)
 
     def _receipt(self, draft: Draft, seq: int, prev: str, moment: Moment) -> Receipt:
-        drill, use, step = _names(draft.known)
+        drill, use, step, rung = _names(draft.known)
         return Receipt(
             fleet=self._identity.fleet,
             site=self._identity.site,
@@ -176,6 +186,10 @@ class Ledger:
             detail=draft.detail,
             elapsed_ns=draft.elapsed_ns,
             checkpoint=draft.checkpoint,
+            by=self._identity.by,
+            rung=rung,
+            proofs=draft.proofs,
+            armed=draft.armed,
         )
 
     def compact_if_grown(self, now_ns: int) -> None:
@@ -210,11 +224,11 @@ def stops_only(decision: Decision) -> bool:
     return all(isinstance(event, _STOPPING) for event in decision.events)
 
 
-def _names(known: Order | OrderAccepted | None) -> tuple[str | None, int | None, int | None]:
+def _names(known: Order | OrderAccepted | RungSeen | None) -> tuple[str | None, int | None, int | None, int | None]:
     match known:
         case None:
-            return None, None, None
+            return None, None, None, None
         case Order():
-            return known.drill, known.use, known.step
-        case OrderAccepted():
-            return known.drill, known.key.use, known.key.step
+            return known.drill, known.use, known.step, known.rung
+        case OrderAccepted() | RungSeen():
+            return known.drill, known.key.use, known.key.step, known.rung

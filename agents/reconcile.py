@@ -1,7 +1,7 @@
 """What the site should be now, and what is to be done about it. Pure.
 
-One rule covers order, hold, release, abort, lever, veto, crash and reboot: the wanted state is a
-function of what was written down, of now, and of what the actuator really is.
+One rule covers order, hold, release, abort, lever, veto, lapse, crash and reboot: the wanted state
+is a function of what was written down, of now, and of what the actuator really is.
 """
 
 from __future__ import annotations
@@ -9,14 +9,34 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import assert_never
 
-from agents.events import Cause, OrderAccepted
+from agents.events import Cause, OrderAccepted, RungSeen, SiteArmed
 from agents.observation import Observation, SiteState
 from agents.state import AgentState, HeldEntry, Moment
-from protocols.controls import PauseParams, ShutdownParams
+from protocols.controls import (
+    CensusParams,
+    DecommissionParams,
+    IsolateParams,
+    LeaseParams,
+    Params,
+    PauseParams,
+    PowerCutParams,
+    RefusalParams,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+    StandbyParams,
+    acts,
+)
+from protocols.ids import seconds_to_ns
+from protocols.trust.orders import Armed, SeenRung, SiteMemory
 
 CLOCK_STEP_NS = 1_000_000_000
 """How far the wall clock may step back after a reboot without being called implausible. It never
 prolongs a hold, because the high-water mark counts where it is larger."""
+
+Dated = OrderAccepted | RungSeen | SiteArmed
+"""What carries the clocks of when it was written down."""
 
 
 class Action(Enum):
@@ -28,12 +48,19 @@ class Action(Enum):
     HALTED = auto()
 
 
-def elapsed_ns(accepted: OrderAccepted, state: AgentState, moment: Moment) -> int:
-    """Return the time since an order was accepted, in nanoseconds, as well as it can be known."""
-    if moment.boot_id == accepted.boot_id:
-        return max(0, moment.boot_ns - accepted.boot_ns)
+def elapsed_ns(since: Dated, state: AgentState, moment: Moment) -> int:
+    """Return the time since something was written down, in nanoseconds, as well as it can be known."""
+    if moment.boot_id == since.boot_id:
+        return max(0, moment.boot_ns - since.boot_ns)
     # Another boot: at least the time since that boot, and what the wall clock says.
-    return max(moment.boot_ns, moment.wall_ns - accepted.wall_ns, state.high_water_ns - accepted.wall_ns)
+    return max(moment.boot_ns, moment.wall_ns - since.wall_ns, state.high_water_ns - since.wall_ns)
+
+
+def at_least_ns(since: Dated, moment: Moment) -> int:
+    """Return how long ago something was written down at least, by the boot clock alone, nanoseconds."""
+    if moment.boot_id == since.boot_id:
+        return max(0, moment.boot_ns - since.boot_ns)
+    return moment.boot_ns
 
 
 def now_ns(state: AgentState, moment: Moment) -> int:
@@ -46,10 +73,40 @@ def now_ns(state: AgentState, moment: Moment) -> int:
     return max(moment.wall_ns, held_ns)
 
 
-def _clock_implausible(accepted: OrderAccepted, state: AgentState, moment: Moment) -> bool:
-    if moment.boot_id == accepted.boot_id:
-        return moment.boot_ns < accepted.boot_ns
-    return moment.wall_ns + CLOCK_STEP_NS < max(accepted.wall_ns, state.high_water_ns)
+def memory_of(state: AgentState, moment: Moment) -> SiteMemory:
+    """Return what authority depends on, for the trust rules."""
+    seen: list[OrderAccepted | RungSeen] = [entry.accepted for entry in state.orders.values()]
+    seen += [entry.seen for entry in state.rungs.values()]
+    armed = state.armed
+    return SiteMemory(
+        high_water_ns=state.high_water_ns,
+        orders={key: entry.held() for key, entry in state.orders.items()},
+        rungs={rung.order_key: SeenRung(rung.order, at_least_ns(rung, moment)) for rung in seen},
+        armed=None if armed is None or disarms(state, moment) else Armed(armed.nonce, armed.wall_ns),
+        released=frozenset(state.released),
+        aborted=frozenset(state.aborted),
+        engaged=frozenset(state.engaged),
+        veto=moment.veto,
+    )
+
+
+def _clock_implausible(since: Dated, state: AgentState, moment: Moment) -> bool:
+    if moment.boot_id == since.boot_id:
+        return moment.boot_ns < since.boot_ns
+    return moment.wall_ns + CLOCK_STEP_NS < max(since.wall_ns, state.high_water_ns)
+
+
+def disarms(state: AgentState, moment: Moment) -> str | None:
+    """Return why an arming that was written down is good no longer, or None while it is (or there is none)."""
+    armed = state.armed
+    if armed is None:
+        return None
+    causes = (
+        (moment.veto, "veto"),
+        (_clock_implausible(armed, state, moment), "implausible_clock"),
+        (elapsed_ns(armed, state, moment) >= armed.armed_for_ns, "expired"),
+    )
+    return next((cause for holds, cause in causes if holds), None)
 
 
 def end_cause(entry: HeldEntry, state: AgentState, moment: Moment) -> Cause | None:
@@ -69,28 +126,63 @@ def end_cause(entry: HeldEntry, state: AgentState, moment: Moment) -> Cause | No
     return next((cause for holds, cause in causes if holds), None)
 
 
-def wanted(state: AgentState, moment: Moment) -> OrderAccepted | None:
-    """Return the order that the site must be halted for now, or None when it must run."""
+def in_force(state: AgentState, moment: Moment) -> HeldEntry | None:
+    """Return the order whose hold goes on, or None when there is none."""
     entry = state.live
-    if entry is None or end_cause(entry, state, moment) is not None:
+    return None if entry is None or end_cause(entry, state, moment) is not None else entry
+
+
+def wanted(state: AgentState, moment: Moment) -> OrderAccepted | None:
+    """Return the order that is to be acted on now, or None when the site must simply run.
+
+    Under a lease the site runs on until the lapse is written down.
+    """
+    entry = in_force(state, moment)
+    if entry is None or (isinstance(entry.accepted.params, LeaseParams) and not entry.lapsed):
         return None
     return entry.accepted
 
 
+def lapses(state: AgentState, moment: Moment) -> bool:
+    """Tell whether the lease order in force has just lost its licence.
+
+    The first licence counts from the acceptance, and nobody need ask for it.
+    """
+    entry = in_force(state, moment)
+    if entry is None or entry.lapsed or not isinstance(entry.accepted.params, LeaseParams):
+        return False
+    free_ns = seconds_to_ns(entry.accepted.params.licence_s)
+    return not moment.licensed and elapsed_ns(entry.accepted, state, moment) >= free_ns
+
+
 def hold_left_ns(state: AgentState, moment: Moment) -> int | None:
-    """Return how long the site must still be held, or None when it must run."""
-    accepted = wanted(state, moment)
-    return None if accepted is None else accepted.hold_ns - elapsed_ns(accepted, state, moment)
+    """Return how long the order in force still holds, or None when there is none."""
+    entry = in_force(state, moment)
+    return None if entry is None else entry.accepted.hold_ns - elapsed_ns(entry.accepted, state, moment)
 
 
-def is_halted(params: PauseParams | ShutdownParams, seen: SiteState) -> bool:
+def is_halted(params: Params, seen: SiteState) -> bool:  # noqa: PLR0911 - one for each control
     """Tell whether a state is what a control asks for."""
     match params:
-        case PauseParams():
+        case StandbyParams() | RefusalParams() | CensusParams():
+            return seen is SiteState.RUNNING
+        case SlowdownParams():
+            return seen is SiteState.SLOWED
+        case RunCapParams():
+            return seen is SiteState.CAPPED
+        case SelectivePauseParams():
+            return seen is SiteState.SELECTIVE
+        case PauseParams() | LeaseParams():
             # A workload that ended before or while it was paused does no work either.
             return seen in {SiteState.PAUSED, SiteState.STOPPED}
+        case IsolateParams():
+            return seen is SiteState.ISOLATED
         case ShutdownParams():
             return seen is SiteState.STOPPED
+        case PowerCutParams():
+            return seen is SiteState.DARK
+        case DecommissionParams(phase=phase):
+            return seen is (SiteState.GONE if phase == "fire" else SiteState.RUNNING)
         case _:
             assert_never(params)
 
@@ -102,8 +194,21 @@ def next_action(order: OrderAccepted | None, seen: Observation) -> Action:
         order: What `wanted` says.
         seen: What the actuator is, as just observed.
     """
-    if order is None:
+    if seen.state is SiteState.GONE:
+        # Nothing brings back what was destroyed, and nobody tries.
+        return _action_when_gone(order)
+    if order is None or not acts(order.params):
         # The mark alone is enough: a crash may have fallen between the mark and the action.
-        return Action.REST if seen.state is SiteState.RUNNING and not seen.ours else Action.RESTORE
+        runs = seen.state is SiteState.RUNNING and not seen.ours
+        at_rest = Action.REST if order is None else Action.HALTED
+        return at_rest if runs else Action.RESTORE
     # Halted by someone else is not halted by us: without our mark nobody would restore it.
     return Action.HALTED if seen.ours and is_halted(order.params, seen.state) else Action.APPLY
+
+
+def _action_when_gone(order: OrderAccepted | None) -> Action:
+    if order is None:
+        return Action.REST
+    if not acts(order.params) or is_halted(order.params, SiteState.GONE):
+        return Action.HALTED
+    return Action.APPLY

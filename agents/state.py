@@ -9,6 +9,7 @@ from typing import TypeVar, assert_never
 from agents.events import (
     Cause,
     Event,
+    LeaseLapsed,
     LeverEngaged,
     LeverLifted,
     OrderAccepted,
@@ -17,13 +18,18 @@ from agents.events import (
     OrderEntry,
     ReceiptIssued,
     Record,
+    RungEntry,
+    RungSeen,
+    SiteArmed,
+    SiteDisarmed,
     Snapshot,
     StepReleased,
     UseAborted,
 )
+from protocols.controls import DecommissionParams
 from protocols.limits import TOMBSTONES_MAX
 from protocols.messages.evidence import Outcome
-from protocols.trust.orders import HeldOrder, OrderKey, SiteMemory, StepId
+from protocols.trust.orders import HeldOrder, OrderKey, StepId
 
 KEEP_NS = 400 * 86_400 * 1_000_000_000
 """How long a tombstone is kept whose warrant is not known here."""
@@ -50,12 +56,14 @@ class Moment:
         wall_ns: Wall clock.
         boot_ns: Boot-time clock, of the boot `boot_id`.
         veto: Whether the operator's local veto is set.
+        licensed: Whether a licence is in force for the lease order that is live.
     """
 
     wall_ns: int
     boot_ns: int
     boot_id: str
     veto: bool
+    licensed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +73,13 @@ class HeldEntry:
     Attributes:
         cause: Why it holds the site no longer, or None while it does.
         ended_ns: Wall time at which the site was restored, or None before that.
+        lapsed: Whether it is a lease whose licence ran out.
     """
 
     accepted: OrderAccepted
     cause: Cause | None = None
     ended_ns: int | None = None
+    lapsed: bool = False
 
     @property
     def live(self) -> bool:
@@ -81,6 +91,14 @@ class HeldEntry:
         wall_ns = self.accepted.wall_ns
         ends_ns = self.ended_ns if self.ended_ns is not None else wall_ns + self.accepted.hold_ns
         return HeldOrder(self.accepted.order, wall_ns, ends_ns, self.live)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEntry:
+    """A rung of somebody else's that was seen, and whether the receipt for it was signed."""
+
+    seen: RungSeen
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,8 @@ class AgentState:
         engaged: When each engagement in force was written; `lifted` those that are over.
         receipts: The newest receipts, by sequence number, oldest first.
         holding: The key of the order that the site is not yet restored from, if there is one.
+        rungs: Every rung of somebody else's that was seen and still matters, by its key.
+        armed: The last arming, unless something disarmed it. Whether it has expired depends on the time.
     """
 
     high_water_ns: int = 0
@@ -108,6 +128,8 @@ class AgentState:
     lifted: Mapping[str, int] = field(default_factory=dict)
     receipts: Mapping[int, ReceiptIssued] = field(default_factory=dict)
     holding: OrderKey | None = None
+    rungs: Mapping[OrderKey, SeenEntry] = field(default_factory=dict)
+    armed: SiteArmed | None = None
 
     @property
     def live(self) -> HeldEntry | None:
@@ -119,17 +141,6 @@ class AgentState:
         """How many tombstones there are."""
         return len(self.released) + len(self.aborted) + len(self.lifted)
 
-    def memory(self, *, veto: bool) -> SiteMemory:
-        """Return what authority depends on, for the trust rules."""
-        return SiteMemory(
-            high_water_ns=self.high_water_ns,
-            orders={key: entry.held() for key, entry in self.orders.items()},
-            released=frozenset(self.released),
-            aborted=frozenset(self.aborted),
-            engaged=frozenset(self.engaged),
-            veto=veto,
-        )
-
     def receipts_of(self, order: str) -> tuple[ReceiptIssued, ...]:
         """Return the receipts of one order that are still kept, oldest first, refusals apart."""
         return tuple(
@@ -137,6 +148,20 @@ class AgentState:
             for receipt in self.receipts.values()
             if receipt.order == order and receipt.outcome is not Outcome.REFUSED
         )
+
+    def receipts_of_step(self, step: StepId) -> tuple[ReceiptIssued, ...]:
+        """Return the same for all rungs of one step of one use."""
+        orders = {entry.accepted.order for key, entry in self.orders.items() if key[:3] == step}
+        orders |= {entry.seen.order for key, entry in self.rungs.items() if key[:3] == step}
+        return tuple(
+            receipt
+            for receipt in self.receipts.values()
+            if receipt.order in orders and receipt.outcome is not Outcome.REFUSED
+        )
+
+    def knows_step(self, step: StepId) -> bool:
+        """Tell whether any rung of a step was accepted or seen here."""
+        return any(key[:3] == step for key in (*self.orders, *self.rungs))
 
 
 def fold(state: AgentState, record: Record) -> AgentState:
@@ -151,20 +176,27 @@ def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911 
     match event:
         case OrderAccepted():
             return _accept(state, event)
-        case OrderEnding() | OrderEnded():
-            return _end(state, event)
+        case OrderEnding() | OrderEnded() | LeaseLapsed():
+            return _change(state, event)
+        case RungSeen():
+            return replace(state, rungs={**state.rungs, event.order_key: SeenEntry(event)})
+        case SiteArmed():
+            return replace(state, armed=event)
+        case SiteDisarmed(nonce=nonce):
+            return replace(state, armed=_unless(state.armed, state.armed is not None and state.armed.nonce == nonce))
         case StepReleased():
             return replace(state, released={**state.released, event.key.parts: event.wall_ns})
         case UseAborted():
-            return replace(state, aborted={**state.aborted, (event.warrant, event.use): event.wall_ns})
+            use = (event.warrant, event.use)
+            armed = _unless(state.armed, state.armed is not None and state.armed.key.parts[:2] == use)
+            return replace(state, aborted={**state.aborted, use: event.wall_ns}, armed=armed)
         case LeverEngaged():
-            return replace(state, engaged={**state.engaged, event.engagement: event.wall_ns})
+            return replace(state, engaged={**state.engaged, event.engagement: event.wall_ns}, armed=None)
         case LeverLifted(engagement=engagement):
             engaged = {digest: at for digest, at in state.engaged.items() if digest != engagement}
             return replace(state, engaged=engaged, lifted={**state.lifted, engagement: event.wall_ns})
         case ReceiptIssued():
-            receipts = _newest({**state.receipts, event.seq: event})
-            return replace(state, seq=event.seq, head=event.digest, receipts=receipts)
+            return _issue(state, event)
         case Snapshot():
             return _from_snapshot(event)
         case _:
@@ -173,10 +205,27 @@ def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911 
 
 def _accept(state: AgentState, event: OrderAccepted) -> AgentState:
     key = event.order_key
-    return replace(state, orders={**state.orders, key: HeldEntry(event)}, holding=key)
+    # An arming is good for one firing.
+    fires = isinstance(event.params, DecommissionParams) and event.params.phase == "fire"
+    armed = _unless(state.armed, fires)
+    return replace(state, orders={**state.orders, key: HeldEntry(event)}, holding=key, armed=armed)
 
 
-def _end(state: AgentState, event: OrderEnding | OrderEnded) -> AgentState:
+def _unless(armed: SiteArmed | None, disarmed: bool) -> SiteArmed | None:
+    return None if disarmed else armed
+
+
+def _issue(state: AgentState, event: ReceiptIssued) -> AgentState:
+    receipts = _newest({**state.receipts, event.seq: event})
+    rungs = state.rungs
+    if event.outcome is Outcome.NOTED:
+        rungs = {
+            key: replace(entry, noted=entry.noted or entry.seen.order == event.order) for key, entry in rungs.items()
+        }
+    return replace(state, seq=event.seq, head=event.digest, receipts=receipts, rungs=rungs)
+
+
+def _change(state: AgentState, event: OrderEnding | OrderEnded | LeaseLapsed) -> AgentState:
     """Change the entry of the order that holds the site; events of any other change nothing."""
     key, entry = state.holding, state.live
     if key is None or entry is None or entry.accepted.order != event.order:
@@ -188,6 +237,8 @@ def _end(state: AgentState, event: OrderEnding | OrderEnded) -> AgentState:
             return replace(state, orders={**state.orders, key: changed})
         case OrderEnded(ended_ns=ended_ns):
             return replace(state, orders={**state.orders, key: replace(entry, ended_ns=ended_ns)}, holding=None)
+        case LeaseLapsed():
+            return replace(state, orders={**state.orders, key: replace(entry, lapsed=True)})
         case _:
             assert_never(event)
 
@@ -218,6 +269,7 @@ def prune(state: AgentState, now_ns: int) -> AgentState:
         orders={
             key: entry for key, entry in state.orders.items() if entry.live or entry.accepted.matters_until_ns > now
         },
+        rungs={key: entry for key, entry in state.rungs.items() if entry.seen.matters_until_ns > now},
         released=recent(state.released),
         aborted=recent(state.aborted),
         lifted=recent(state.lifted),
@@ -230,7 +282,7 @@ def snapshot(state: AgentState) -> Snapshot:
         seq=state.seq,
         head=state.head,
         orders=tuple(
-            OrderEntry(accepted=entry.accepted, cause=entry.cause, ended_ns=entry.ended_ns)
+            OrderEntry(accepted=entry.accepted, cause=entry.cause, ended_ns=entry.ended_ns, lapsed=entry.lapsed)
             for entry in state.orders.values()
         ),
         released=tuple(
@@ -240,6 +292,8 @@ def snapshot(state: AgentState) -> Snapshot:
         engaged=tuple(LeverEngaged(engagement=digest, wall_ns=at) for digest, at in state.engaged.items()),
         lifted=tuple(LeverLifted(engagement=digest, wall_ns=at) for digest, at in state.lifted.items()),
         receipts=tuple(state.receipts.values()),
+        rungs=tuple(RungEntry(seen=entry.seen, noted=entry.noted) for entry in state.rungs.values()),
+        armed=state.armed,
     )
 
 
@@ -250,7 +304,8 @@ def _key(parts: StepId) -> dict[str, str | int]:
 
 def _from_snapshot(event: Snapshot) -> AgentState:
     orders = {
-        entry.accepted.order_key: HeldEntry(entry.accepted, entry.cause, entry.ended_ns) for entry in event.orders
+        entry.accepted.order_key: HeldEntry(entry.accepted, entry.cause, entry.ended_ns, entry.lapsed)
+        for entry in event.orders
     }
     return AgentState(
         seq=event.seq,
@@ -262,4 +317,6 @@ def _from_snapshot(event: Snapshot) -> AgentState:
         engaged={entry.engagement: entry.wall_ns for entry in event.engaged},
         lifted={entry.engagement: entry.wall_ns for entry in event.lifted},
         receipts={receipt.seq: receipt for receipt in event.receipts},
+        rungs={entry.seen.order_key: SeenEntry(entry.seen, entry.noted) for entry in event.rungs},
+        armed=event.armed,
     )

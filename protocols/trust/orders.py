@@ -102,6 +102,7 @@ class Accepted:
         rung: What is to be done: the rung of the step that the order names.
         hold_ns: How long it holds from now. A higher rung holds for what is left of the step's hold.
         now_ns: What counts as now, by which the next use is kept apart from this one.
+        owners: Who approved the warrant.
     """
 
     order: Order
@@ -111,6 +112,7 @@ class Accepted:
     rung: Rung
     hold_ns: int
     now_ns: int
+    owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,7 @@ def admit_order(  # noqa: PLR0911 - one for each admission
     try:
         order, signed_by = open_envelope(order_envelope, Order, trust.dispatchers.keys)
         _check_form(order, trust)
-        warrant = _check_authority(order, signed_by, warrant_envelope, trust)
+        warrant, owners = _check_authority(order, signed_by, warrant_envelope, trust)
         step, rung = _check_scope(order, warrant, trust.record)
         key = (order.warrant, order.use, order.step, order.rung)
         mine = CATALOGUE[control_of(rung.params)].actor is actor
@@ -302,7 +304,7 @@ def admit_order(  # noqa: PLR0911 - one for each admission
     except (TrustError, MessageError, EnvelopeError) as error:
         reason = Reason(error.reason) if isinstance(error, TrustError) else Reason.MALFORMED
         return Refused(reason, error.what, order, digest)
-    return Accepted(order, digest, warrant, step, rung, _hold_ns(key, step, memory), now)
+    return Accepted(order, digest, warrant, step, rung, _hold_ns(key, step, memory), now, owners)
 
 
 def _replayed(order: Order, digest: str) -> Refused:
@@ -329,13 +331,15 @@ def _check_form(order: Order, trust: SiteTrust) -> None:
         raise _refusal(Reason.LIFETIME_TOO_LONG, f"an order lives {ORDER_LIFETIME_MAX_S} s at most")
 
 
-def _check_authority(order: Order, signed_by: frozenset[str], warrant_envelope: Envelope, trust: SiteTrust) -> Warrant:
+def _check_authority(
+    order: Order, signed_by: frozenset[str], warrant_envelope: Envelope, trust: SiteTrust
+) -> tuple[Warrant, frozenset[str]]:
     if warrant_envelope.digest != order.warrant:
         raise _refusal(Reason.WARRANT_MISMATCH)
-    warrant, _ = check_warrant(warrant_envelope, trust.policy, trust.approvers, trust.fleet)
+    warrant, owners = check_warrant(warrant_envelope, trust.policy, trust.approvers, trust.fleet)
     if not signed_by & set(warrant.dispatchers):
         raise _refusal(Reason.DISPATCHER_NOT_NAMED)
-    return warrant
+    return warrant, owners
 
 
 def _check_scope(order: Order, warrant: Warrant, record: SiteRecord) -> tuple[Step, Rung]:

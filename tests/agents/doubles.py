@@ -9,11 +9,11 @@ import structlog
 
 from agents.observation import Observation, SiteState
 from agents.store import Disk
-from protocols.controls import Control, PauseParams, ShutdownParams
+from protocols.controls import Control, Params, acts, control_of
 from protocols.envelope import Envelope, open_envelope, split_frame
 from protocols.errors import DriverError, ProbeError, StoreError
 from protocols.keys import PublicKey
-from protocols.messages import Counter, Receipt, Signal
+from protocols.messages import Challenge, Counter, Proof, Receipt, Signal
 from protocols.transport.base import Inbound
 from tests import kit
 
@@ -60,10 +60,29 @@ def _a_disk(disk: MemoryDisk) -> Disk:
     return disk
 
 
-class FakeDriver:
-    """A driver whose workload is a variable; it outlives the agent, as a real workload does."""
+APPLIED = {
+    Control.SLOWDOWN: SiteState.SLOWED,
+    Control.RUN_CAP: SiteState.CAPPED,
+    Control.SELECTIVE_PAUSE: SiteState.SELECTIVE,
+    Control.PAUSE: SiteState.PAUSED,
+    Control.LEASE: SiteState.PAUSED,
+    Control.ISOLATE: SiteState.ISOLATED,
+    Control.SHUTDOWN: SiteState.STOPPED,
+    Control.POWER_CUT: SiteState.DARK,
+    Control.DECOMMISSION: SiteState.GONE,
+}
+"""What a site is once a control that acts was applied."""
 
-    actions = frozenset({Control.PAUSE, Control.SHUTDOWN})
+
+class FakeDriver:
+    """A driver whose workload is a variable; it outlives the agent, as a real workload does.
+
+    Attributes:
+        failing: Names of the proofs that do not hold when it is rehearsed.
+        fail_rehearse: How many rehearsals cannot even be tried.
+    """
+
+    actions = frozenset(Control)
 
     def __init__(self) -> None:
         self.state = SiteState.STOPPED
@@ -72,6 +91,10 @@ class FakeDriver:
         self.restored = 0
         self.fail_apply = 0
         self.fail_restore = 0
+        self.fail_rehearse = 0
+        self.failing: set[str] = set()
+        self.rehearsed: list[Params] = []
+        self.history: list[SiteState] = []
         self.apply_gate: Callable[[Callable[[], bool]], None] | None = None
 
     def start(self) -> None:
@@ -81,7 +104,17 @@ class FakeDriver:
     def observe(self) -> Observation:
         return Observation(self.state, self.ours, f"it is {self.state}")
 
-    def apply(self, params: PauseParams | ShutdownParams, cancelled: Callable[[], bool]) -> str:
+    def rehearse(self, params: Params) -> tuple[Proof, ...]:
+        if self.fail_rehearse:
+            self.fail_rehearse -= 1
+            raise DriverError("the actuator does not answer")
+        self.rehearsed.append(params)
+        steps = ("permissions", "restore-path")
+        return tuple(Proof(step=step, ok=step not in self.failing, detail="tried") for step in steps)
+
+    def apply(self, params: Params, cancelled: Callable[[], bool]) -> str:
+        assert self.state is not SiteState.GONE
+        assert acts(params), "a driver is never asked for what changes nothing"
         self.ours = True
         if self.apply_gate is not None:
             self.apply_gate(cancelled)
@@ -89,14 +122,17 @@ class FakeDriver:
             self.fail_apply -= 1
             raise DriverError("the actuator jams")
         self.applied += 1
-        self.state = SiteState.PAUSED if isinstance(params, PauseParams) else SiteState.STOPPED
+        self.state = APPLIED[control_of(params)]
+        self.history.append(self.state)
         return f"done: {self.state}"
 
     def restore(self) -> str:
         if self.fail_restore:
             self.fail_restore -= 1
             raise DriverError("the actuator jams")
+        assert self.state is not SiteState.GONE, "nothing that is gone is restored"
         self.restored += 1
+        self.history.append(SiteState.RUNNING)
         self.state, self.ours = SiteState.RUNNING, False
         return "runs again"
 
@@ -112,12 +148,14 @@ class FakeProbe:
 
     def __init__(self) -> None:
         self.samples = 0
+        self.challenges: list[Challenge] = []
         self.fail = False
         self.began = asyncio.Event()
         self.gate: asyncio.Event | None = None
 
-    def sample(self) -> tuple[Signal, ...]:
+    def sample(self, challenge: Challenge) -> tuple[Signal, ...]:
         self.samples += 1
+        self.challenges.append(challenge)
         if self.fail:
             raise ProbeError("cannot look")
         return (Counter(name=kit.CPU_SIGNAL, epoch="e1", value=self.samples),)

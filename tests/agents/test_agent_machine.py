@@ -33,7 +33,7 @@ TWINS: tuple[Order, ...] = tuple(FLEET.order(WARRANT, use=use) for use in range(
 APPROVER = kit.key_of(kit.approver_label("safety"))
 LEVER = FLEET.lever()
 LIFT = FLEET.lever(disengages=LEVER.digest())
-BOTH = [kit.key_of(kit.approver_label(owner)) for owner in ("board", "safety")]
+OWNERS = [kit.key_of(kit.approver_label(owner)) for owner in kit.APPROVERS]
 
 uses = st.integers(0, len(ORDERS) - 1)
 
@@ -129,7 +129,7 @@ class AgentMachine(RuleBasedStateMachine):
 
     @rule()
     def lever_is_lifted(self) -> None:
-        self.happens(StopEnvelope(seal(LIFT, *BOTH)))
+        self.happens(StopEnvelope(seal(LIFT, *OWNERS)))
 
     @rule(veto=st.booleans())
     def operator_decides(self, veto: bool) -> None:

@@ -11,7 +11,7 @@ from agents.decision import ApplyFailed, Decision, Halted, Input, OrderFrame, Re
 from agents.events import Cause, OrderEnding, Record
 from agents.ledger import Identity, Ledger
 from agents.observation import Observation, SiteState
-from agents.reconcile import Action, hold_left_ns, next_action, wanted
+from agents.reconcile import Action, hold_left_ns, memory_of, next_action, wanted
 from agents.state import KEEP_NS, AgentState, Moment, fold, prune, snapshot
 from protocols.controls import PauseParams, ShutdownParams
 from protocols.envelope import seal
@@ -230,13 +230,13 @@ def test_the_lever_restores_and_lifting_it_takes_the_engagement_in_force(desk: D
     desk.happens(Restored("runs"))
     assert reason_of(desk.happens(OrderFrame(desk.order()[1]))) is Reason.LEVER
 
-    both = [kit.key_of(kit.approver_label(owner)) for owner in ("board", "safety")]
-    stale = desk.happens(StopEnvelope(seal(desk.fleet.lever(disengages="f" * 64), *both)))
+    all_owners = [kit.key_of(kit.approver_label(owner)) for owner in kit.APPROVERS]
+    stale = desk.happens(StopEnvelope(seal(desk.fleet.lever(disengages="f" * 64), *all_owners)))
     assert stale.notes[0].fields["reason"] is Reason.STALE_DISENGAGE
-    one = desk.happens(StopEnvelope(seal(desk.fleet.lever(disengages=lever.digest()), both[0])))
+    one = desk.happens(StopEnvelope(seal(desk.fleet.lever(disengages=lever.digest()), all_owners[0])))
     assert one.notes[0].fields["reason"] is Reason.UNDER_THRESHOLD
     assert desk.state.engaged
-    desk.happens(StopEnvelope(seal(desk.fleet.lever(disengages=lever.digest()), *both)))
+    desk.happens(StopEnvelope(seal(desk.fleet.lever(disengages=lever.digest()), *all_owners)))
     assert not desk.state.engaged
     desk.happens(engage)
     assert not desk.state.engaged
@@ -263,7 +263,7 @@ def test_the_held_time_is_the_real_one(desk: Desk) -> None:
     desk.happens(StopEnvelope(desk.fleet.dispatch(desk.fleet.release(order))))
     desk.later(1)
     desk.happens(Restored("runs"))
-    (held,) = desk.state.memory(veto=False).orders.values()
+    (held,) = memory_of(desk.state, desk.now).orders.values()
     assert not held.live
     assert held.ends_ns - held.accepted_ns == 5 * S
 
@@ -289,7 +289,7 @@ def test_a_frame_that_is_not_two_envelopes_is_not_answered(desk: Desk, frame: by
     """Noise on the topic gets no signature out of the agent."""
     decision = desk.happens(OrderFrame(frame))
     assert not decision.drafts
-    assert [note.event for note in decision.notes] == ["agent.order.rejected"]
+    assert [note.event for note in decision.notes] == ["order.rejected"]
 
 
 def test_an_unknown_signer_is_marked_as_such(desk: Desk) -> None:
