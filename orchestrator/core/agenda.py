@@ -6,18 +6,36 @@ then publishes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.core.drill import Drill, SiteWitness
+from orchestrator.core.climbs import answered, climb_intents, ladder_s
+from orchestrator.core.drill import Drill
+from orchestrator.core.grades import Cause
+from orchestrator.core.intents import (
+    PHASE_CHANGES,
+    AskAgain,
+    Close,
+    EndStep,
+    Intent,
+    IssueBattery,
+    IssueChallenge,
+    IssueOrder,
+    IssueRelease,
+    Pacing,
+    RepeatOrder,
+    RepeatStop,
+    passed,
+    repeat_due,
+    since,
+)
+from orchestrator.core.leases import lease_intents
+from orchestrator.core.refusals import battery_intents, battery_over
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
+from protocols.controls import DecommissionParams, RefusalParams
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.messages import Step
-from protocols.reasons import PROVOCABLE, Reason
-
-REPEAT_NS = 1_000_000_000
-"""Time between two publishes of the same order or release to sites that have not answered."""
 
 CLOSING_LIMIT_NS = 10_000_000_000
 """How long witnesses are asked for their last word."""
@@ -26,98 +44,15 @@ RECALLS_PER_TURN = 64
 """Most witnesses asked to send again in one turn of the loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssueChallenge:
-    """Broadcast the next challenge."""
-
-    final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class IssueOrder:
-    """Order the running step."""
-
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class RepeatOrder:
-    """Publish the running step's order again: somebody has not answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssueRelease:
-    """End the running step's hold."""
-
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class RepeatStop:
-    """Publish the release or the abort again: somebody is not back yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskAgain:
-    """Ask a witness for what is missing of its chain."""
-
-    site: str
-    witness: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndStep:
-    """The running step is over."""
-
-    step: int
-    ordered: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Judge everything and close the drill."""
-
-
-Intent = IssueChallenge | IssueOrder | RepeatOrder | IssueRelease | RepeatStop | AskAgain | EndStep | Close
-
-
-@dataclass(slots=True)
-class Pacing:
-    """When things were last published. Lost at a crash, which only means one repeat too many.
-
-    Attributes:
-        order_ns: Last publish of the running step's order.
-        stop_ns: Last publish of its release or abort.
-        asked: Last recall of each witness.
-        looked_ns: When the chains were last looked through for gaps.
-    """
-
-    order_ns: int | None = None
-    stop_ns: int | None = None
-    asked: dict[SiteWitness, int] = field(default_factory=dict)
-    looked_ns: int | None = None
-
-
-def _since(now: Instant, then: Instant | None) -> int | None:
-    """Return the nanoseconds from `then` to `now`, or None across clock epochs."""
-    return None if then is None or then.epoch != now.epoch else now.ns - then.ns
-
-
-def _passed(now: Instant, then: Instant | None, duration_s: float) -> bool:
-    """Tell whether `duration_s` has passed since `then`; across a restart it has, to be safe."""
-    elapsed = _since(now, then)
-    return elapsed is None or elapsed >= seconds_to_ns(duration_s)
-
-
 def release_after_s(step: Step, challenge_s: float) -> float:
     """Return how long after its order a step is released, seconds.
 
     That is one challenge before the sites' own timers end the hold, so that what is measured is the
-    release and not the timer; but never before a site that halted just in time could be witnessed.
+    release and not the timer; but never before a site that halted just in time, on whichever rung, could
+    be witnessed. After a refusal nothing is held, so nothing is waited for.
     """
-    return max(step.response_limit_s + step.dwell_s, step.hold_s - challenge_s)
+    reach_s = ladder_s(step, challenge_s)
+    return reach_s if isinstance(step.params, RefusalParams) else max(reach_s, step.hold_s - challenge_s)
 
 
 @dataclass(slots=True)
@@ -128,11 +63,13 @@ class Agenda:
         drill: The drill's state.
         steady: Tells which sites are at steady state in preflight, live.
         back: Tells which sites are witnessed back in steady state after the release, live.
+        climbs: Tells at which sites the highest rung that was ordered has failed, and why, live.
     """
 
     drill: Drill
     steady: Callable[[], Collection[str]]
     back: Callable[[], Collection[str]]
+    climbs: Callable[[], Mapping[str, Cause]] = dict
     pacing: Pacing = field(default_factory=Pacing)
 
     def due(self, now: Instant, wall_ns: int) -> list[Intent]:
@@ -142,8 +79,7 @@ class Agenda:
         if drill.phase in {Phase.OPENING, Phase.CLOSED}:
             return intents
         intents += self._phase_intents(now, wall_ns)
-        changes_phase = any(not isinstance(intent, RepeatOrder | RepeatStop) for intent in intents)
-        if not changes_phase:
+        if not any(isinstance(intent, PHASE_CHANGES) for intent in intents):
             intents += self._challenge(now)
             intents += self._recalls(now)
         return intents
@@ -164,7 +100,7 @@ class Agenda:
     def _challenge(self, now: Instant) -> list[Intent]:
         drill = self.drill
         closing = drill.phase is Phase.CLOSING
-        overdue = _passed(now, drill.last_challenge, drill.warrant.challenge_s)
+        overdue = passed(now, drill.last_challenge, drill.warrant.challenge_s)
         if overdue or (closing and drill.final_from is None):
             return [IssueChallenge(final=closing)]
         return []
@@ -189,36 +125,29 @@ class Agenda:
     def _preflight(self, now: Instant) -> list[Intent]:
         drill = self.drill
         step = drill.warrant.steps[drill.step.number]
-        since = drill.step.preflight_from
-        if not _passed(now, since, step.dwell_s):
+        watched_from = drill.step.preflight_from
+        if not passed(now, watched_from, step.dwell_s):
             return []
         steady = self.steady()
-        if len(steady) < len(drill.audience) and not _passed(now, since, step.restore_limit_s):
+        if len(steady) < len(drill.audience) and not passed(now, watched_from, step.restore_limit_s):
             return []
         if not steady:
             return [EndStep(drill.step.number, ordered=False)]
-        return [IssueOrder(drill.step.number)]
+        refusal = isinstance(step.params, RefusalParams)
+        return [IssueBattery(drill.step.number) if refusal else IssueOrder(drill.step.number)]
 
     def _ordered(self, now: Instant, wall_ns: int) -> list[Intent]:
         drill = self.drill
         run, step = drill.step, drill.warrant.steps[drill.step.number]
-        if _passed(now, run.ordered, release_after_s(step, drill.warrant.challenge_s)):
+        if passed(now, run.ordered, release_after_s(step, drill.warrant.challenge_s)):
             return [IssueRelease(run.number)]
-        if not _due(self.pacing.order_ns, now) or wall_ns >= parse_utc(run.order_expires_at):
-            return []
-        return [] if all(self._answered(site) for site in drill.audience) else [RepeatOrder()]
-
-    def _answered(self, site: str) -> bool:
-        """Tell whether a site has answered.
-
-        A refusal that anybody on the way can provoke is no answer, nor is that of a site which is
-        still coming back from the step before.
-        """
-        digest = self.drill.step.order_digest
-        return any(
-            receipt.order == digest and receipt.reason not in PROVOCABLE | {Reason.BUSY}
-            for _, receipt in self.drill.receipts.get(site, ())
-        )
+        if run.battery:
+            return battery_intents(drill, self.pacing, now)
+        intents = lease_intents(drill, self.pacing, now)
+        intents += climb_intents(drill, self.pacing, self.climbs(), now, wall_ns)
+        if repeat_due(self.pacing.order_ns, now) and wall_ns < parse_utc(run.order_expires_at):
+            intents += [] if all(answered(drill, site, 0) for site in drill.audience) else [RepeatOrder()]
+        return intents
 
     def _recovering(self, now: Instant) -> list[Intent]:
         drill = self.drill
@@ -226,19 +155,33 @@ class Agenda:
         if run.ordered is None:
             return [EndStep(run.number, ordered=False)]
         margin_s = step.dwell_s + 2 * drill.warrant.challenge_s  # a return just in time must still be proved
-        missing = len(self.back()) < len(drill.audience)
-        if not missing or _passed(now, run.released, step.restore_limit_s + margin_s):
+        if passed(now, run.released, self._longest_s(step) + margin_s) or self._all_is_done(now):
             return [EndStep(run.number, ordered=True)]
-        return [RepeatStop()] if _due(self.pacing.stop_ns, now) else []
+        intents = battery_intents(drill, self.pacing, now)
+        return intents or ([RepeatStop()] if repeat_due(self.pacing.stop_ns, now) else [])
+
+    def _all_is_done(self, now: Instant) -> bool:
+        answered_all = self.drill.aborted or battery_over(self.drill, now)
+        return answered_all and len(self.back()) == len(self.drill.audience)
+
+    @staticmethod
+    def _longest_s(step: Step) -> float:
+        """Return how long after its release a step's sites have to come back, or to answer a battery's end, seconds.
+
+        What was destroyed does not come back, so nobody waits for it.
+        """
+        match step.params:
+            case DecommissionParams(phase="fire"):
+                return 0.0
+            case RefusalParams():
+                return max(step.restore_limit_s, step.response_limit_s)
+            case _:
+                return step.restore_limit_s
 
     def _closing(self, now: Instant) -> list[Intent]:
         drill = self.drill
         if drill.final_from is None:
             return []
         complete = drill.closings.keys() == drill.tracks.keys() and not drill.missing()
-        elapsed = _since(now, drill.final_from)
+        elapsed = since(now, drill.final_from)
         return [Close()] if complete or elapsed is None or elapsed >= CLOSING_LIMIT_NS else []
-
-
-def _due(last_ns: int | None, now: Instant) -> bool:
-    return last_ns is None or now.ns - last_ns >= REPEAT_NS

@@ -12,48 +12,35 @@ from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
 from orchestrator.core import events as ev
+from orchestrator.core.battery import BatteryCase
+from orchestrator.core.concern import SPARE_READINGS, concern
 from orchestrator.core.grades import SiteStepResult
-from orchestrator.core.judge import ReceiptSeen, StepInputs, judge_step
+from orchestrator.core.inputs import battery_answers, rung_inputs
+from orchestrator.core.judge import StepInputs, judge_step
+from orchestrator.core.runs import CaseRun, OrderRef, RungRun, StepRun
 from orchestrator.core.samples import Instant, Sample, Track
 from orchestrator.core.states import Phase, next_phase
 from protocols.envelope import parse_envelope
 from protocols.errors import JournalError
-from protocols.messages import Challenge, Closing, Counter, Fact, Message, Order, Peak, Reading, Receipt, Warrant
+from protocols.messages import (
+    Challenge,
+    Closing,
+    Counter,
+    Fact,
+    Licence,
+    LicenceRequest,
+    Message,
+    Order,
+    Peak,
+    Reading,
+    Receipt,
+    Warrant,
+)
 from protocols.reasons import Reason
 from protocols.trust import FleetTrust
 
-READINGS_PER_CHALLENGE = 4
-SPARE_READINGS = 1_000
-RECEIPTS_PER_STEP = 64
-"""Most that is taken of one witness and of one agent: who speaks more than that only fills the journal."""
-
 SiteWitness = tuple[str, str]
 M = TypeVar("M", bound=Message)
-
-
-@dataclass(slots=True)
-class StepRun:
-    """What happened to one step so far.
-
-    Attributes:
-        preflight_from: When watching for steady state began.
-        ordered: When its order was appended: zero of the response time.
-        order_digest: Digest of its order.
-        published: When the first publish of the order had ended.
-        released: When its release or the abort was appended: zero of the restore time.
-        release_published: When the first publish of that had ended.
-        ended: When the step was over.
-    """
-
-    number: int
-    preflight_from: Instant
-    ordered: Instant | None = None
-    order_digest: str = ""
-    order_expires_at: str = ""
-    published: Instant | None = None
-    released: Instant | None = None
-    release_published: Instant | None = None
-    ended: Instant | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +55,9 @@ class Drill:
         issued: When each challenge was issued, by its number.
         nonces: Each challenge's nonce, by its number.
         challenges: Digest of each challenge, by its number.
-        receipts: What each agent said, by site, in order of arrival.
+        receipts: What agents and enforcers said, by site, in order of arrival.
+        answers: How many receipts were taken, by site and who spoke.
+        orders: Every order of this drill, by the digest of its payload.
         heard: How much each witness said, by site and witness; also what its track could not use.
         results: The final verdicts, by step and site.
     """
@@ -91,6 +80,8 @@ class Drill:
     final_from: Instant | None = None
     last_challenge: Instant | None = None
     receipts: dict[str, list[tuple[Instant, Receipt]]] = field(default_factory=dict)
+    answers: Counted[tuple[str, str]] = field(default_factory=Counted)
+    orders: dict[str, OrderRef] = field(default_factory=dict)
     abort_reason: str = ""
     rejected: int = 0
     results: dict[tuple[int, str], SiteStepResult] = field(default_factory=dict)
@@ -130,7 +121,7 @@ class Drill:
     def _is_last(self, event: ev.StepEnded) -> bool:
         return self.aborted or not event.ordered or event.step == len(self.warrant.steps) - 1
 
-    def _fold(  # noqa: PLR0912 - one arm each
+    def _fold(  # noqa: PLR0912, PLR0915 - one arm each
         self, event: ev.Event, now: Instant, said: Message | None, digest: str | None
     ) -> None:
         match event:
@@ -144,6 +135,18 @@ class Drill:
                 self._order(event, now, said)
             case ev.OrderPublished():
                 self._run(event.step).published = now
+            case ev.RungOrdered():
+                self._rung(event, now, said)
+            case ev.RungPublished():
+                self._climb(event).published = now
+            case ev.BatteryIssued():
+                self._battery(event, now)
+            case ev.LicenceRequested():
+                self._request(event, now, _decoded(event.envelope, LicenceRequest, said), digest)
+            case ev.LicenceIssued():
+                self._licence(event, _decoded(event.envelope, Licence, said))
+            case ev.LeaseStopped():
+                self._run(event.step).lease.stopped = now
             case ev.ReleaseIssued():
                 self._run(event.step).released = now
             case ev.ReleasePublished():
@@ -155,6 +158,7 @@ class Drill:
             case ev.ReceiptReceived():
                 receipt = _decoded(event.envelope, Receipt, said)
                 self.seen.add(digest or receipt.digest())
+                self.answers[event.site, receipt.by] += 1
                 self.receipts.setdefault(event.site, []).append((Instant(now.epoch, event.arrival_ns), receipt))
             case ev.ReadingReceived():
                 self._reading(event, now, _decoded(event.envelope, Reading, said), digest)
@@ -203,6 +207,57 @@ class Drill:
         order = _decoded(event.envelope, Order, said)
         run = self._run(event.step)
         run.ordered, run.order_digest, run.order_expires_at = now, order.digest(), order.expires_at
+        run.order_envelope = event.envelope
+        self.orders[run.order_digest] = OrderRef(event.step, 0, None, None, now)
+
+    def _rung(self, event: ev.RungOrdered, now: Instant, said: Message | None) -> None:
+        order = _decoded(event.envelope, Order, said)
+        run, rungs = self._run(event.step), self.warrant.steps[event.step].rungs
+        if event.site not in self.audience or (order.site, order.step, order.rung) != (
+            event.site,
+            event.step,
+            event.rung,
+        ):
+            raise JournalError(
+                f"rung {event.rung} of site {event.site} is not the one in its envelope", where="journal"
+            )
+        if event.rung != run.top(event.site) + 1 or event.rung >= len(rungs) or run.ordered is None:
+            raise JournalError(f"site {event.site} cannot climb to rung {event.rung} now", where="journal")
+        digest = order.digest()
+        climb = RungRun(event.rung, now, digest, event.envelope, order.expires_at, event.why)
+        run.rungs.setdefault(event.site, []).append(climb)
+        self.orders[digest] = OrderRef(event.step, event.rung, event.site, None, now)
+
+    def _climb(self, event: ev.RungPublished) -> RungRun:
+        climb = self._run(event.step).rung(event.site, event.rung)
+        if climb is None:
+            raise JournalError(f"rung {event.rung} of site {event.site} was never ordered", where="journal")
+        return climb
+
+    def _battery(self, event: ev.BatteryIssued, now: Instant) -> None:
+        run = self._run(event.step)
+        run.ordered = now
+        run.battery = tuple(
+            CaseRun(
+                order.case, parse_envelope(order.envelope.encode()).digest, order.envelope, order.warrant == "whole"
+            )
+            for order in event.orders
+        )
+        for case in run.battery:
+            self.orders.setdefault(case.digest, OrderRef(event.step, 0, None, case.case, now))
+
+    def _request(self, event: ev.LicenceRequested, now: Instant, said: LicenceRequest, digest: str | None) -> None:
+        lease = self.step.lease
+        self.seen.add(digest or said.digest())
+        lease.asked[event.site] += 1
+        lease.pending[event.site] = said.nonce, Instant(now.epoch, event.arrival_ns)
+
+    def _licence(self, event: ev.LicenceIssued, said: Licence) -> None:
+        run = self._run(event.step)
+        nonce, arrival = run.lease.pending.pop(event.site, ("", self.now))
+        if said.site != event.site or said.request != nonce or run.lease.stopped is not None:
+            raise JournalError(f"the licence of site {event.site} answers no request", where="journal")
+        run.lease.answered[event.site], run.lease.issued[event.site] = arrival, event.envelope
 
     def _reading(self, event: ev.ReadingReceived, now: Instant, reading: Reading, digest: str | None) -> None:
         quoted = reading.quotes.seq if reading.quotes.drill == self.drill else None
@@ -217,6 +272,7 @@ class Drill:
                 counters={s.name: (s.epoch, s.value) for s in reading.signals if isinstance(s, Counter)},
                 peaks={s.name: s.value for s in reading.signals if isinstance(s, Peak)},
                 facts={s.name: s.value for s in reading.signals if isinstance(s, Fact)},
+                digests={s.name: s.digest for s in reading.signals if isinstance(s, Fact) and s.digest},
                 clock=(reading.link.boot_id, reading.link.boot_ns),
             ),
             prev_digest=reading.link.prev,
@@ -244,83 +300,37 @@ class Drill:
 
     def judge(self, number: int, site: str) -> SiteStepResult:
         """Give the final judgement on one site for one step: closings are demanded."""
-        return judge_step(self.inputs(number, site, final=True))
+        return judge_step(self.rung_inputs(number, site, final=True)[0])
 
-    def inputs(self, number: int, site: str, *, final: bool) -> StepInputs:
-        """Return what the judgement on one site and one step depends on.
+    def rung_inputs(self, number: int, site: str, *, final: bool) -> tuple[StepInputs, ...]:
+        """Return what the judgement on one site and one step depends on, for each rung that was ordered there.
 
         Args:
             number: The step; one that never began counts as not ordered.
             site: A site of the audience.
             final: Whether the drill is over, so that closings are demanded.
         """
-        record = self.trust.records[site]
-        run = self.steps[number] if number < len(self.steps) else StepRun(number, preflight_from=self.now)
-        names = [witness.name for witness in record.witnesses]
-        return StepInputs(
-            record=record,
-            step=self.warrant.steps[number],
-            tracks={name: self.tracks[site, name] for name in names},
-            issues=self.issued,
-            preflight_from=run.preflight_from,
-            ordered=run.ordered,
-            published=run.published,
-            released=run.released,
-            release_published=run.release_published,
-            ended=run.ended or self.now,
-            receipts=tuple(
-                ReceiptSeen(receipt.outcome, arrival, receipt.reason)
-                for arrival, receipt in self.receipts.get(site, ())
-                if run.order_digest and receipt.order == run.order_digest
-            ),
-            closed=frozenset(name for name in names if self._closed(site, name)) if final else None,
-            aborted=self.aborted,
-        )
+        return rung_inputs(self, number, site, final=final)
 
-    def _closed(self, site: str, witness: str) -> bool:
+    def closed(self, site: str, witness: str) -> bool:
         """Tell whether a witness's closing covers exactly the chain that is here."""
         closing, track = self.closings.get((site, witness)), self.tracks[site, witness]
         if closing is None or not track.contiguous:
             return False
         return closing.first <= closing.last < closing.link.seq and track.holds(closing.first, closing.link.seq)
 
-    def concern(self, said: Receipt | Reading | Closing, digest: str) -> bool | Reason:
+    def concern(self, said: Receipt | LicenceRequest | Reading | Closing, digest: str) -> bool | Reason:
         """Tell whether a verified message belongs into this drill's journal.
 
         Returns:
             True to take it, False to pass over it quietly (a repeat, or another drill's), or the
             reason why it is not to be believed.
         """
-        if digest in self.seen:
-            return False
-        return self._answers_us(said) if isinstance(said, Receipt) else self._witnesses_us(said)
+        return concern(self, said, digest)
 
-    def _answers_us(self, said: Receipt) -> bool | Reason:
-        # A receipt that names no drill answers something whose signature the agent could not check,
-        # though it may carry our order's payload: anyone can provoke it, so it is no answer to us.
-        if said.drill != self.drill or said.order not in self._orders() or said.site not in self.audience:
-            return False
-        full = len(self.receipts.get(said.site, ())) >= RECEIPTS_PER_STEP * len(self.steps)
-        return Reason.MEMORY_FULL if full else True
-
-    def _witnesses_us(self, said: Reading | Closing) -> bool | Reason:
-        track = self.tracks.get((said.site, said.witness))
-        if track is None:
-            return False
-        quoted = said.quotes
-        if quoted.drill != self.drill:
-            # A link of its chain, which runs across drills: it brackets nothing here, but fills a gap.
-            # What is older than the drill is somebody's replay.
-            if not track.samples or said.link.seq <= track.samples[0].seq:
-                return False
-        elif (self.nonces.get(quoted.seq), self.challenges.get(quoted.seq)) != (quoted.nonce, quoted.digest):
-            return Reason.MALFORMED
-        if self.heard[said.site, said.witness] > SPARE_READINGS + READINGS_PER_CHALLENGE * len(self.issued):
-            return Reason.MEMORY_FULL  # its key is right, but nobody needs to speak that much
-        return True
-
-    def _orders(self) -> set[str]:
-        return {run.order_digest for run in self.steps if run.order_digest}
+    def answered_rightly(self, site: str, case: BatteryCase) -> bool:
+        """Tell whether a site refused one order of the running step's battery with the right reason."""
+        return any(answer.right for answer in battery_answers(self, self.step, site) if answer.case is case)
 
     def missing(self) -> Mapping[SiteWitness, tuple[tuple[int, int], ...]]:
         """Return the gaps in each witness's chain, as ranges of sequence numbers.

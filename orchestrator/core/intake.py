@@ -6,12 +6,25 @@ decided later, in order, by `orchestrator.core.drill`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocols.envelope import Envelope, one_form, open_envelope, split_frame
 from protocols.errors import EnvelopeError, MessageError, TrustError, UntrustedInput
 from protocols.ids import digest_of
-from protocols.messages import Abort, Closing, Lever, Presence, Reading, Receipt, Release, Role
+from protocols.keys import PublicKey
+from protocols.messages import (
+    AGENT,
+    Abort,
+    Closing,
+    Lever,
+    LicenceRequest,
+    Presence,
+    Reading,
+    Receipt,
+    Release,
+    Role,
+)
 from protocols.reasons import TEXT, Reason
 from protocols.topics import Topics
 from protocols.trust import FleetTrust, check_abort, check_lever, check_release
@@ -19,7 +32,7 @@ from protocols.trust.fleet import KeySet
 
 _NO_OPERATORS = KeySet.of(())
 
-Said = Receipt | Reading | Closing | Presence | Release | Abort | Lever
+Said = Receipt | LicenceRequest | Reading | Closing | Presence | Release | Abort | Lever
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,9 @@ def _open(topic: str, envelope: Envelope, trust: FleetTrust) -> Said:
         raise TrustError(Reason.WRONG_SITE, "the fleet has no such site")
     match place:
         case "agent":
-            return open_receipt(envelope, trust, site)
+            return _open_agent(envelope, trust, site)
+        case "enforcer":
+            return open_receipt(envelope, trust, site, name)
         case "witness":
             return open_witness(envelope, trust, site, name)
         case _:
@@ -100,13 +115,13 @@ def _open(topic: str, envelope: Envelope, trust: FleetTrust) -> Said:
 
 
 def _route(topic: str, topics: Topics) -> tuple[str, str, str]:
-    """Split `<base>/sites/<site>/agent`, `.../witness/<name>` or `.../presence/<who>`."""
+    """Split `<base>/sites/<site>/agent`, `.../enforcer/<name>`, `.../witness/<name>` or `.../presence/<who>`."""
     head, _, rest = topic.partition("/sites/")
     if head == topics.base:
         match rest.split("/"):
             case [site, "agent"]:
                 return site, "agent", ""
-            case [site, ("witness" | "presence") as place, name]:
+            case [site, ("enforcer" | "witness" | "presence") as place, name]:
                 return site, place, name
             case _:
                 pass
@@ -121,7 +136,7 @@ def _open_stop(envelope: Envelope, trust: FleetTrust) -> Release | Abort | Lever
     return check_abort(envelope, trust.dispatchers, trust.approvers, trust.fleet)
 
 
-def _same(fleet: str, site: str, said: Receipt | Reading | Closing | Presence) -> None:
+def _same(fleet: str, site: str, said: Receipt | LicenceRequest | Reading | Closing | Presence) -> None:
     if said.fleet != fleet:
         raise TrustError(Reason.WRONG_FLEET, TEXT[Reason.WRONG_FLEET])
     if said.site != site:
@@ -140,16 +155,46 @@ def check_sole(envelope: Envelope) -> None:
         raise TrustError(Reason.BAD_ENVELOPE, "evidence carries one signature, in the one form of an envelope")
 
 
-def open_receipt(envelope: Envelope, trust: FleetTrust, site: str) -> Receipt:
-    """Verify a receipt by the agent of one site.
+def _open_agent(envelope: Envelope, trust: FleetTrust, site: str) -> Receipt | LicenceRequest:
+    if envelope.payload_type == LicenceRequest.payload_type():
+        return open_request(envelope, trust, site)
+    return open_receipt(envelope, trust, site)
+
+
+def open_request(envelope: Envelope, trust: FleetTrust, site: str) -> LicenceRequest:
+    """Verify a request for a licence by the agent of one site.
 
     Raises:
         TrustError: It is not that agent's, or of another fleet, site or type.
         MessageError: The payload is not what its type claims.
     """
     check_sole(envelope)
-    receipt, _ = open_envelope(envelope, Receipt, trust.agents[site])
+    request, _ = open_envelope(envelope, LicenceRequest, trust.agents[site])
+    _same(trust.fleet, site, request)
+    return request
+
+
+def open_receipt(envelope: Envelope, trust: FleetTrust, site: str, by: str = AGENT) -> Receipt:
+    """Verify a receipt by the agent of one site, or by one of its enforcers.
+
+    Args:
+        envelope: What arrived.
+        trust: The fleet.
+        site: The site that it is about.
+        by: Who is to have said it: `agent`, or the name of an enforcer.
+
+    Raises:
+        TrustError: It is not that party's, or of another fleet, site or type.
+        MessageError: The payload is not what its type claims.
+    """
+    keys = trust.agents[site] if by == AGENT else trust.enforcers.get((site, by))
+    if keys is None:
+        raise TrustError(Reason.UNKNOWN_KEY, "the site has no such enforcer")
+    check_sole(envelope)
+    receipt, _ = open_envelope(envelope, Receipt, keys)
     _same(trust.fleet, site, receipt)
+    if receipt.by != by:
+        raise TrustError(Reason.WRONG_ROLE, "it speaks for somebody else of its site")
     return receipt
 
 
@@ -176,9 +221,18 @@ def open_witness(envelope: Envelope, trust: FleetTrust, site: str, name: str) ->
 
 
 def _open_presence(envelope: Envelope, trust: FleetTrust, site: str, name: str) -> Presence:
-    keys = trust.agents[site] if name == "agent" else trust.witnesses.get((site, name), {})
+    keys, role = _party(trust, site, name)
     presence, _ = open_envelope(envelope, Presence, keys)
     _same(trust.fleet, site, presence)
-    if presence.name != name or (presence.role is Role.AGENT) != (name == "agent"):
+    if presence.name != name or presence.role is not role:
         raise TrustError(Reason.WRONG_ROLE, "it speaks for somebody else of its site")
     return presence
+
+
+def _party(trust: FleetTrust, site: str, name: str) -> tuple[Mapping[str, PublicKey], Role]:
+    """Return the keys and the role of whoever has a name at a site; names are unique there."""
+    if name == AGENT:
+        return trust.agents[site], Role.AGENT
+    if (site, name) in trust.enforcers:
+        return trust.enforcers[site, name], Role.ENFORCER
+    return trust.witnesses.get((site, name), {}), Role.WITNESS

@@ -7,15 +7,18 @@ sites a judgement of each at every challenge would cost more than all the signat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
-from orchestrator.core.grades import SiteStepResult
+from orchestrator.core.grades import Cause, SiteStepResult
+from orchestrator.core.intents import passed
 from orchestrator.core.judge import LiveSite, StepInputs
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from protocols.ids import seconds_to_ns
+from protocols.messages.orders import CLIMB_CHALLENGES
 
 
 class Live:
@@ -40,6 +43,7 @@ class Live:
         self._steady_at: Instant | None = None
         self._back: set[str] = set()
         self._back_at: Instant | None = None
+        self._climbs_at: Instant | None = None
         self.ignored = 0
         self.trouble = ""
 
@@ -48,7 +52,17 @@ class Live:
         match event:
             case ev.ReceiptReceived() | ev.ReadingReceived() | ev.ClosingReceived():
                 self._stale.add(event.site)
-            case ev.OrderIssued() | ev.ReleaseIssued() | ev.Aborted() | ev.DrillOpened() | ev.StepEnded():
+            case ev.RungOrdered():
+                self._stale.add(event.site)
+            case (
+                ev.OrderIssued()
+                | ev.BatteryIssued()
+                | ev.LeaseStopped()
+                | ev.ReleaseIssued()
+                | ev.Aborted()
+                | ev.DrillOpened()
+                | ev.StepEnded()
+            ):
                 self._stale.update(self._drill.audience)
                 self._steady_at = self._back_at = None
             case _:
@@ -65,6 +79,7 @@ class Live:
             self._stale.update(drill.audience)
             self._steady, self._steady_at = frozenset(), None
             self._back, self._back_at = set(), None
+            self._climbs_at = None
 
     def result(self, site: str) -> SiteStepResult | None:
         """Return where a site of the audience stands in the running step, or None while there is none."""
@@ -72,7 +87,7 @@ class Live:
             return self._results.get(site)
         if site in self._stale or site not in self._results:
             self._stale.discard(site)
-            self._results[site] = found = self._sites[site].judge(self._inputs(site))
+            self._results[site] = found = self._sites[site].judge(self._rungs(site)[0])
             if found.restore_upper_ns is not None:
                 self._back.add(site)
         return self._results[site]
@@ -85,14 +100,14 @@ class Live:
         """
         if number != self._step or site not in self._sites:
             return self._drill.judge(number, site)
-        return self._sites[site].judge(self._drill.inputs(number, site, final=True))
+        return self._sites[site].judge(self._drill.rung_inputs(number, site, final=True)[0])
 
     def steady(self) -> frozenset[str]:
         """Return the sites that a quorum sees at work before the order, as of half a challenge ago at most."""
         if self._running() and self._drill.phase is Phase.PREFLIGHT and self._due(self._steady_at):
             self._steady_at = self._now
             self._steady = frozenset(
-                site for site in self._drill.audience if self._sites[site].steady(self._inputs(site))
+                site for site in self._drill.audience if self._sites[site].steady(self._rungs(site)[0])
             )
         return self._steady
 
@@ -104,6 +119,28 @@ class Live:
                 if site not in self._back:
                     self.result(site)
         return frozenset(self._back)
+
+    def climbs(self) -> Mapping[str, Cause]:
+        """Return the sites whose highest rung has certainly failed by now, each with the reason.
+
+        They are looked at every half challenge; in between it returns none.
+        """
+        found: dict[str, Cause] = {}
+        if not self._running() or self._drill.phase is not Phase.ORDERED or not self._due(self._climbs_at):
+            return found
+        self._climbs_at = self._now
+        step, run = self._drill.warrant.steps[self._step], self._drill.step
+        margin_ns = seconds_to_ns(CLIMB_CHALLENGES * self._drill.warrant.challenge_s)
+        for site in self._drill.audience if step.ladder else ():
+            top = run.top(site)
+            climb = run.rung(site, top)
+            ordered = run.ordered if climb is None else climb.ordered
+            if top + 1 >= len(step.rungs) or not passed(self._now, ordered, step.rungs[top].response_limit_s):
+                continue
+            cause = self._sites[site].climb_cause(self._rungs(site)[-1], margin_ns)
+            if cause is not None:
+                found[site] = cause
+        return found
 
     def _running(self) -> bool:
         return self._step >= 0 and self._drill.phase not in {Phase.OPENING, Phase.CLOSED}
@@ -120,5 +157,6 @@ class Live:
         elapsed_ns = self._now.minus(released)
         return elapsed_ns is None or elapsed_ns >= seconds_to_ns(self._drill.warrant.steps[self._step].dwell_s)
 
-    def _inputs(self, site: str) -> StepInputs:
-        return replace(self._drill.inputs(self._step, site, final=False), ended=self._now)
+    def _rungs(self, site: str) -> tuple[StepInputs, ...]:
+        rungs = self._drill.rung_inputs(self._step, site, final=False)
+        return tuple(replace(rung, ended=self._now) for rung in rungs)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from protocols.controls import Params
 from protocols.envelope import seal
 from protocols.ids import format_utc, seconds_to_ns
-from protocols.keys import Signer
+from protocols.keys import Signer, generate_signer
 from protocols.limits import ORDER_LIFETIME_MAX_S
-from protocols.messages import Abort, Challenge, Order, Recall, Release, Warrant
+from protocols.messages import Abort, Challenge, Licence, Order, Recall, Release, Warrant
 
 ORDER_LIFETIME_MIN_S = 5.0
 
@@ -23,6 +24,7 @@ class Issuer:
         nonce: Makes 128 unpredictable bits in hex; injected so that a simulation can seed it.
         warrant: What was approved.
         warrant_digest: Its digest.
+        stranger: Makes the key that nobody knows, for the forged order of a refusal battery.
     """
 
     signer: Signer
@@ -31,11 +33,22 @@ class Issuer:
     warrant_digest: str
     drill: str
     use: int
+    stranger: Callable[[], Signer] = generate_signer
 
     def challenge(
-        self, seq: int, *, final: bool, journal_seq: int, journal_head: str, wall_ns: int
+        self,
+        seq: int,
+        *,
+        final: bool,
+        journal_seq: int,
+        journal_head: str,
+        wall_ns: int,
+        exercise: Params | None = None,
     ) -> tuple[Challenge, str]:
-        """Make a challenge that has its quoters cosign the journal up to `journal_head`."""
+        """Make a challenge that has its quoters cosign the journal up to `journal_head`.
+
+        `exercise` tells witnesses what is being exercised, so that they know what to try.
+        """
         message = Challenge(
             fleet=self.warrant.fleet,
             drill=self.drill,
@@ -45,18 +58,24 @@ class Issuer:
             journal_seq=journal_seq,
             journal_head=journal_head,
             final=final,
+            exercise=exercise,
         )
-        return message, self._seal(message)
+        return message, self.seal(message)
 
-    def order(self, step: int, *, wall_ns: int) -> tuple[Order, str]:
-        """Make the order of a step: everything else is in the warrant.
+    def order(self, step: int, *, wall_ns: int, rung: int = 0, site: str | None = None) -> tuple[Order, str]:
+        """Make the order of a step or, for one site, of a higher rung: everything else is in the warrant.
 
         It lives as long as accepting it could still meet the response limit, within the protocol's
         maximum.
         """
-        limit_s = self.warrant.steps[step].response_limit_s
+        message = self.draft(step, wall_ns=wall_ns, rung=rung, site=site)
+        return message, self.seal(message)
+
+    def draft(self, step: int, *, wall_ns: int, rung: int = 0, site: str | None = None) -> Order:
+        """Make an order and do not sign it."""
+        limit_s = self.warrant.steps[step].rungs[rung].response_limit_s
         lifetime_s = min(max(limit_s, ORDER_LIFETIME_MIN_S), ORDER_LIFETIME_MAX_S)
-        message = Order(
+        return Order(
             fleet=self.warrant.fleet,
             warrant=self.warrant_digest,
             use=self.use,
@@ -66,8 +85,14 @@ class Issuer:
             issued_at=format_utc(wall_ns),
             expires_at=format_utc(wall_ns + seconds_to_ns(lifetime_s)),
             status="exercise",
+            rung=rung,
+            site=site,
         )
-        return message, self._seal(message)
+
+    def licence(self, site: str, order: str, request: str) -> tuple[Licence, str]:
+        """Make the licence that answers a site's request under a lease order."""
+        message = Licence(fleet=self.warrant.fleet, site=site, order=order, drill=self.drill, request=request)
+        return message, self.seal(message)
 
     def release(self, step: int, *, wall_ns: int) -> tuple[Release, str]:
         """Make the release of a step."""
@@ -80,7 +105,7 @@ class Issuer:
             nonce=self.nonce(),
             issued_at=format_utc(wall_ns),
         )
-        return message, self._seal(message)
+        return message, self.seal(message)
 
     def abort(self, reason: str, *, wall_ns: int) -> tuple[Abort, str]:
         """Make the abort of the whole use."""
@@ -97,9 +122,10 @@ class Issuer:
             last=last,
             nonce=self.nonce(),
         )
-        return message, self._seal(message)
+        return message, self.seal(message)
 
-    def _seal(self, message: Challenge | Order | Release | Recall) -> str:
+    def seal(self, message: Challenge | Order | Release | Recall | Licence) -> str:
+        """Sign a message as the dispatcher and return its envelope."""
         return seal(message, self.signer).decode()
 
 

@@ -8,26 +8,37 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import assert_never
 
-from orchestrator.core import agenda as todo
 from orchestrator.core import events as ev
-from orchestrator.core.agenda import Agenda, Intent
+from orchestrator.core.agenda import Agenda
 from orchestrator.core.drill import Drill
-from orchestrator.core.intake import Heard, Unbelieved, examine
+from orchestrator.core.intake import Heard, Unbelieved
 from orchestrator.core.live import Live
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from orchestrator.journal.base import JournalStore
-from orchestrator.journal.chain import ChainWriter, Line
+from orchestrator.journal.chain import ChainWriter
+from orchestrator.runtime.carry_out import CarryOut
+from orchestrator.runtime.examining import Examiner
 from orchestrator.runtime.issuer import Issuer
+from orchestrator.runtime.turn import Turn
 from protocols.clock import Clock
 from protocols.errors import TransportError
 from protocols.ids import parse_utc, seconds_to_ns
-from protocols.messages import Abort, Closing, Lever, Message, Presence, Reading, Receipt, Release
+from protocols.messages import (
+    AGENT,
+    Abort,
+    Closing,
+    Lever,
+    LicenceRequest,
+    Message,
+    Presence,
+    Reading,
+    Receipt,
+    Release,
+)
 from protocols.reasons import Reason
 from protocols.topics import Topics
 from protocols.transport.base import Inbound, Transport
@@ -36,37 +47,10 @@ BATCH_MAX = 512
 REJECTIONS_KEPT = 1_000
 COLLECT_AFTER = 100_000
 """New objects after which the interpreter looks for cycles while a drill runs (700 by default)."""
-THREADS_FROM = 256
-"""Messages of a batch from which threads pay: below, handing the interpreter's lock to and fro costs
-more than they gain."""
-INLINE_CHUNK = 8
-"""Messages verified between two looks at the socket, so that what arrives meanwhile is stamped in time."""
-THREAD_CHUNK = 64
+Evidence = Receipt | LicenceRequest | Reading | Closing
 
 Observer = Callable[[ev.Stamped, Message | None], None]
 """Told of each event after it was appended: logs and live views."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A publish that a decided event asks for.
-
-    Attributes:
-        then: The event to append once the first publish has ended, if its end matters.
-    """
-
-    topic: str
-    payload: bytes
-    then: ev.Event | None = None
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one turn of the loop decided: lines to append, then things to publish."""
-
-    lines: list[Line] = field(default_factory=list)
-    told: list[tuple[ev.Stamped, Message | None]] = field(default_factory=list)
-    outgoing: list[Outgoing] = field(default_factory=list)
 
 
 class Runtime:
@@ -115,18 +99,17 @@ class Runtime:
         self._observers = tuple(observers)
         self._chain = ChainWriter(issuer.drill)
         self._topics = Topics(drill.trust.fleet)
-        self._agenda = Agenda(drill, self.live.steady, self.live.back)
-        self._pool = ThreadPoolExecutor(threads, "verify") if threads else None
+        self._agenda = Agenda(drill, self.live.steady, self.live.back, self.live.climbs)
+        self._examiner = Examiner(drill.trust, threads)
         self._stop_reason = ""
-        self._own_releases: set[str] = set()
         self._opened_ns = clock.wall_ns()
-        self._order_frame = b""
-        self._stop_frame = b""
-        self._warrant_text = next(
+        warrant = next(
             event.envelope
             for event in opening
             if isinstance(event, ev.DocumentHeld) and event.kind is ev.DocumentKind.WARRANT
         )
+        pacing = self._agenda.pacing
+        self._carry_out = CarryOut(drill, self.live, issuer, pacing, self._chain, warrant, clock, self._decide)
         self.presence: dict[tuple[str, str], Presence] = {}
 
     def abort(self, reason: str) -> None:
@@ -148,10 +131,9 @@ class Runtime:
                 while self.drill.phase is not Phase.CLOSED:
                     await self._turn(await self._waiting())
                     await self._clock.sleep(self._gather_s)
-                await self._io(lambda: self._store.mark_closed(self.drill.drill))
+                await self._examiner.beside(lambda: self._store.mark_closed(self.drill.drill))
         finally:
-            if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
+            self._examiner.close()
         return self.drill
 
     async def _waiting(self) -> list[Inbound]:
@@ -163,36 +145,15 @@ class Runtime:
 
     async def _turn(self, inbound: Sequence[Inbound]) -> None:
         turn = Turn()
-        for item in await self._examine(inbound):
+        for item in await self._examiner.examine(inbound):
             self._take(turn, item)
         now = self.now()
         self.live.refresh(now)
         if self._stop_reason and not self.drill.aborted:
-            self._abort(turn)
+            self._carry_out.abort(turn, self._stop_reason)
         for intent in self._agenda.due(now, self._clock.wall_ns()):
             self._carry_out(turn, intent)
         await self._commit(turn)
-
-    async def _examine(self, inbound: Sequence[Inbound]) -> list[Heard | Unbelieved]:
-        """Verify signatures: under load on threads, since `cryptography` releases the interpreter's lock."""
-
-        def chunk(messages: Sequence[Inbound]) -> list[Heard | Unbelieved]:
-            return [
-                item
-                for message in messages
-                for item in examine(message.topic, message.payload, message.arrival_ns, self.drill.trust)
-            ]
-
-        if self._pool is None or len(inbound) < THREADS_FROM:
-            found: list[Heard | Unbelieved] = []
-            for at in range(0, len(inbound), INLINE_CHUNK):
-                found += chunk(inbound[at : at + INLINE_CHUNK])
-                await asyncio.sleep(0)
-            return found
-        loop = asyncio.get_running_loop()
-        parts = [inbound[at : at + THREAD_CHUNK] for at in range(0, len(inbound), THREAD_CHUNK)]
-        done = await asyncio.gather(*(loop.run_in_executor(self._pool, chunk, part) for part in parts))
-        return [item for part in done for item in part]
 
     def _take(self, turn: Turn, item: Heard | Unbelieved) -> None:
         """Decide on one input, in order."""
@@ -202,14 +163,14 @@ class Runtime:
         said = item.said
         match said:
             case Presence():
-                self.presence[said.site, said.name if said.role == "witness" else "agent"] = said
+                self.presence[said.site, said.name] = said
             case Abort():
                 self._abort_by(turn, said, item.envelope)
             case Release():
                 self._released_by(said, item.digest)
             case Lever():
                 self._lever(said)
-            case Receipt() | Reading() | Closing():
+            case Receipt() | LicenceRequest() | Reading() | Closing():
                 problem = self.drill.concern(said, item.digest)
                 if isinstance(problem, Reason):
                     self._reject(turn, Unbelieved(problem, "", self._place(said), item.digest))
@@ -221,7 +182,7 @@ class Runtime:
     def _released_by(self, said: Release, digest: str) -> None:
         """End the drill when somebody else releases its sites: what they do then is not their fault."""
         mine = said.warrant == self._issuer.warrant_digest and said.use == self.drill.use
-        if mine and digest not in self._own_releases and self.drill.phase in {Phase.PREFLIGHT, Phase.ORDERED}:
+        if mine and digest not in self._carry_out.own_releases and self.drill.phase in {Phase.PREFLIGHT, Phase.ORDERED}:
             self.abort("the sites were released by a dispatcher, but not by this orchestrator")
 
     def _lever(self, said: Lever) -> None:
@@ -233,10 +194,14 @@ class Runtime:
         if said.engaged and parse_utc(said.issued_at) + skew_ns >= self._opened_ns:
             self.abort(f"the safety lever was engaged: {said.reason}"[:500])
 
-    def _place(self, said: Receipt | Reading | Closing) -> str:
-        if isinstance(said, Receipt):
-            return self._topics.agent(said.site)
-        return self._topics.witness(said.site, said.witness)
+    def _place(self, said: Evidence) -> str:
+        match said:
+            case Receipt():
+                return self._topics.agent(said.site) if said.by == AGENT else self._topics.enforcer(said.site, said.by)
+            case LicenceRequest():
+                return self._topics.agent(said.site)
+            case Reading() | Closing():
+                return self._topics.witness(said.site, said.witness)
 
     def _reject(self, turn: Turn, item: Unbelieved) -> None:
         if self.drill.rejected < REJECTIONS_KEPT:
@@ -251,79 +216,7 @@ class Runtime:
         mine = said.warrant == self._issuer.warrant_digest and said.use == self.drill.use
         if mine and not self.drill.aborted and self.drill.phase not in {Phase.CLOSING, Phase.CLOSED}:
             self._decide(turn, ev.Aborted(reason=said.reason, envelope=envelope), said)
-            self._send_stop(turn, envelope)
-
-    def _abort(self, turn: Turn) -> None:
-        if self.drill.phase in {Phase.CLOSING, Phase.CLOSED}:
-            return
-        said, envelope = self._issuer.abort(self._stop_reason, wall_ns=self._clock.wall_ns())
-        self._decide(turn, ev.Aborted(reason=self._stop_reason, envelope=envelope), said)
-        self._send_stop(turn, envelope)
-
-    def _send_stop(self, turn: Turn, envelope: str) -> None:
-        self._stop_frame = envelope.encode()
-        self._agenda.pacing.stop_ns = self.now().ns
-        ordered = self.drill.step.ordered is not None
-        then = ev.ReleasePublished(step=self.drill.step.number) if ordered else None
-        turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
-
-    def _carry_out(self, turn: Turn, intent: Intent) -> None:
-        """Turn an intent into an event and what is to be published after it is appended."""
-        wall_ns = self._clock.wall_ns()
-        match intent:
-            case todo.IssueChallenge(final=final):
-                self._challenge(turn, final=final, wall_ns=wall_ns)
-            case todo.IssueOrder(step=step):
-                order, text = self._issuer.order(step, wall_ns=wall_ns)
-                self._decide(turn, ev.OrderIssued(step=step, envelope=text), order)
-                self._order_frame = f"{text}\n{self._warrant_text}".encode()
-                self._agenda.pacing.order_ns = self.now().ns
-                self._agenda.pacing.stop_ns = None
-                turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, ev.OrderPublished(step=step)))
-            case todo.RepeatOrder():
-                self._agenda.pacing.order_ns = self.now().ns
-                first = self.drill.step.published is None  # the first publish failed: this one may be it
-                then = ev.OrderPublished(step=self.drill.step.number) if first else None
-                turn.outgoing.append(Outgoing(self._topics.orders, self._order_frame, then))
-            case todo.IssueRelease(step=step):
-                release, text = self._issuer.release(step, wall_ns=wall_ns)
-                self._own_releases.add(release.digest())
-                self._decide(turn, ev.ReleaseIssued(step=step, envelope=text), release)
-                self._send_stop(turn, text)
-            case todo.RepeatStop():
-                self._agenda.pacing.stop_ns = self.now().ns
-                first = self.drill.step.release_published is None
-                back = ev.ReleasePublished(step=self.drill.step.number) if first else None
-                turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, back))
-            case todo.AskAgain(site=site, witness=witness, first=first, last=last):
-                recall, text = self._issuer.recall(site, witness, first, last)
-                self._decide(turn, ev.RecallIssued(site=site, witness=witness, envelope=text), recall)
-                turn.outgoing.append(Outgoing(self._topics.ask(site), text.encode()))
-            case todo.EndStep(step=step, ordered=ordered):
-                self._decide(turn, ev.StepEnded(step=step, ordered=ordered))
-            case todo.Close():
-                self._close(turn)
-            case _:
-                assert_never(intent)
-
-    def _challenge(self, turn: Turn, *, final: bool, wall_ns: int) -> None:
-        seq = len(self.drill.issued) + 1
-        challenge, text = self._issuer.challenge(
-            seq, final=final, journal_seq=self._chain.next_seq - 1, journal_head=self._chain.head, wall_ns=wall_ns
-        )
-        self._decide(turn, ev.ChallengeIssued(seq=seq, final=final, envelope=text), challenge)
-        turn.outgoing.append(Outgoing(self._topics.challenges, text.encode()))
-
-    def _close(self, turn: Turn) -> None:
-        if self.live.ignored:
-            self._decide(turn, ev.InputsIgnored(count=self.live.ignored))
-        passed = not self.drill.aborted
-        for number in range(len(self.drill.warrant.steps)):
-            for site in self.drill.audience:
-                result = self.live.final(number, site)
-                passed = passed and result.passed
-                self._decide(turn, ev.SiteJudged(step=number, site=site, result=result))
-        self._decide(turn, ev.DrillClosed(passed=passed, aborted=self.drill.aborted))
+            self._carry_out.send_stop(turn, envelope)
 
     def now(self) -> Instant:
         """Return the time of the clock that the drill is measured by."""
@@ -340,7 +233,7 @@ class Runtime:
     async def _commit(self, turn: Turn) -> None:
         """Append what was decided, and only then publish and tell."""
         if turn.lines:
-            await self._io(lambda: self._store.append(self.drill.drill, turn.lines))
+            await self._examiner.beside(lambda: self._store.append(self.drill.drill, turn.lines))
         for stamped, said in turn.told:
             for observer in self._observers:
                 observer(stamped, said)
@@ -356,12 +249,6 @@ class Runtime:
                 self._decide(ended, outgoing.then)
         if ended.lines:
             await self._commit(ended)
-
-    async def _io(self, write: Callable[[], None]) -> None:
-        if self._pool is None:
-            write()
-        else:
-            await asyncio.get_running_loop().run_in_executor(self._pool, write)
 
 
 @contextmanager
@@ -379,10 +266,12 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _evidence(said: Receipt | Reading | Closing, item: Heard) -> ev.Event:
+def _evidence(said: Evidence, item: Heard) -> ev.Event:
     match said:
         case Receipt():
             return ev.ReceiptReceived(site=said.site, arrival_ns=item.arrival_ns, envelope=item.envelope)
+        case LicenceRequest():
+            return ev.LicenceRequested(site=said.site, arrival_ns=item.arrival_ns, envelope=item.envelope)
         case Reading():
             return ev.ReadingReceived(
                 site=said.site, witness=said.witness, arrival_ns=item.arrival_ns, envelope=item.envelope

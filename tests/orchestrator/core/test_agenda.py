@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.agenda import RECALLS_PER_TURN, Agenda, AskAgain, RepeatOrder
-from orchestrator.core.drill import Drill, StepRun
+from orchestrator.core.agenda import RECALLS_PER_TURN, Agenda
+from orchestrator.core.drill import Drill
+from orchestrator.core.intents import AskAgain, RepeatOrder
+from orchestrator.core.runs import StepRun
 from orchestrator.core.samples import Instant, Sample, Track
 from orchestrator.core.states import Phase
 from protocols.messages import Link, Outcome, Receipt

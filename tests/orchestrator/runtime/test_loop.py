@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.drill import RECEIPTS_PER_STEP, Drill
+from orchestrator.core.concern import RECEIPTS_PER_STEP
+from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Cause, Grade, Verdict
 from orchestrator.core.states import Phase
 from orchestrator.evidence.bundle import export_bundle
