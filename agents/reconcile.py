@@ -29,7 +29,7 @@ from protocols.controls import (
     acts,
 )
 from protocols.ids import seconds_to_ns
-from protocols.trust.orders import Armed, SeenRung, SiteMemory
+from protocols.trust import Armed, SeenRung, SiteMemory
 
 CLOCK_STEP_NS = 1_000_000_000
 """How far the wall clock may step back after a reboot without being called implausible. It never

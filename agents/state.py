@@ -29,7 +29,7 @@ from agents.events import (
 from protocols.controls import DecommissionParams
 from protocols.limits import TOMBSTONES_MAX
 from protocols.messages.evidence import Outcome
-from protocols.trust.orders import HeldOrder, OrderKey, StepId
+from protocols.trust.admission import HeldOrder, OrderKey, StepId
 
 KEEP_NS = 400 * 86_400 * 1_000_000_000
 """How long a tombstone is kept whose warrant is not known here."""

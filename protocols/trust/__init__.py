@@ -1,11 +1,10 @@
-"""The trust rules, all of them, pure: documents (`fleet`), warrants and orders (`orders`), stops (`stops`).
+"""The trust rules, all of them, pure: documents (`fleet`), warrants, orders, stops.
 
 Nothing outside this package decides whether something is authorised. Times are arguments; every
 refusal is a `TrustError` with a stable `Reason`.
 """
 
-from protocols.trust.fleet import FleetTrust, SiteTrust, TrustedRoot, check_roles, open_document, open_roots
-from protocols.trust.orders import (
+from protocols.trust.admission import (
     Accepted,
     Admission,
     Armed,
@@ -15,13 +14,11 @@ from protocols.trust.orders import (
     Repeat,
     SeenRung,
     SiteMemory,
-    admit_order,
-    audience_of,
-    check_audience,
-    check_warrant,
-    owners_required,
 )
+from protocols.trust.fleet import FleetTrust, SiteTrust, TrustedRoot, check_roles, open_document, open_roots
+from protocols.trust.orders import admit_order
 from protocols.trust.stops import check_abort, check_challenge, check_lever, check_licence, check_recall, check_release
+from protocols.trust.warrants import audience_of, check_audience, check_warrant, owners_required
 
 __all__ = [
     "Accepted",

@@ -1,4 +1,4 @@
-"""Trust in warrants and orders: what an agent may act upon, decided at the edge.
+"""Trust in orders: what an agent or an enforcer may act upon, decided at the edge.
 
 `admit_order` is the one gate. It checks from the outside in (who signed, what was approved, for
 whom, when, how often) and answers with exactly one reason when it refuses.
@@ -6,246 +6,16 @@ whom, when, how often) and answers with exactly one reason when it refuses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import assert_never
-
-from protocols.controls import CATALOGUE, Actor, Control, DecommissionParams, control_of
+from protocols.controls import CATALOGUE, Actor, DecommissionParams, control_of
 from protocols.envelope import Envelope, open_envelope
 from protocols.errors import EnvelopeError, MessageError, TrustError
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.limits import ORDER_LIFETIME_MAX_S, TOMBSTONES_MAX
-from protocols.messages import FleetIndex, NamedSites, Order, Policy, Rung, SelectedSites, SiteRecord, Step, Warrant
+from protocols.messages import Order, Rung, SiteRecord, Step, Warrant
 from protocols.reasons import TEXT, Reason
-from protocols.trust.fleet import KeySet, SiteTrust
-
-StepId = tuple[str, int, int]
-"""Warrant digest, use, step: what a release ends."""
-
-OrderKey = tuple[str, int, int, int]
-"""Warrant digest, use, step, rung: an order is obeyed once for each."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOrder:
-    """An order that this site accepted at some time.
-
-    Attributes:
-        digest: Digest of the order's payload.
-        accepted_ns: The site's wall time at acceptance, nanoseconds.
-        ends_ns: When its hold ends or ended, nanoseconds of wall time.
-        live: Whether it still holds the site.
-    """
-
-    digest: str
-    accepted_ns: int
-    ends_ns: int
-    live: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SeenRung:
-    """An order of a ladder's rung that was admitted here, whoever is to act on it.
-
-    Attributes:
-        digest: Digest of the order's payload.
-        ago_ns: How long ago that was at least, by a monotonic clock of this party, nanoseconds.
-    """
-
-    digest: str
-    ago_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Armed:
-    """A site that is armed for decommissioning, and not yet past it.
-
-    Attributes:
-        nonce: What the warrant that fires must quote.
-        at_ns: The site's wall time when it was armed, nanoseconds.
-    """
-
-    nonce: str
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class SiteMemory:
-    """What a site remembers across restarts, as far as authority depends on it.
-
-    Attributes:
-        high_water_ns: The largest wall time that it ever wrote down.
-        orders: Every order it accepted.
-        rungs: Every order that was accepted or noted here, by its key.
-        armed: Whether it is armed, and with which nonce.
-        released: Tombstones of steps.
-        aborted: Tombstones of whole uses.
-        engaged: Digests of the lever engagements in force.
-        veto: Whether the operator's local veto is set.
-    """
-
-    high_water_ns: int = 0
-    orders: Mapping[OrderKey, HeldOrder] = field(default_factory=dict)
-    rungs: Mapping[OrderKey, SeenRung] = field(default_factory=dict)
-    armed: Armed | None = None
-    released: frozenset[StepId] = frozenset()
-    aborted: frozenset[tuple[str, int]] = frozenset()
-    engaged: frozenset[str] = frozenset()
-    veto: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The order may be acted upon, after it was journalled.
-
-    Attributes:
-        rung: What is to be done: the rung of the step that the order names.
-        hold_ns: How long it holds from now. A higher rung holds for what is left of the step's hold.
-        now_ns: What counts as now, by which the next use is kept apart from this one.
-        owners: Who approved the warrant.
-    """
-
-    order: Order
-    digest: str
-    warrant: Warrant
-    step: Step
-    rung: Rung
-    hold_ns: int
-    now_ns: int
-    owners: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """The order is good, and somebody else's to act on.
-
-    Attributes:
-        matters: Whether a later rung is ours, so that it must be remembered when this one came.
-        now_ns: What counts as now.
-    """
-
-    order: Order
-    digest: str
-    warrant: Warrant
-    matters: bool
-    now_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """The very order that was accepted or noted before: answer with the same receipts, do nothing."""
-
-    order: Order
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Do nothing, and say why.
-
-    Attributes:
-        order: The order as far as its signature let it be read, else None.
-        digest: Digest of the payload that was refused.
-    """
-
-    reason: Reason
-    detail: str
-    order: Order | None
-    digest: str
-
-
-Admission = Accepted | Noted | Repeat | Refused
-
-
-def owners_required(policy: Policy, warrant: Warrant) -> int:
-    """Return how many distinct owners the harshest control of `warrant` takes, ladders counted."""
-    stated = {entry.control: entry.owners for entry in policy.thresholds}
-
-    def needed(control: Control) -> int:
-        return stated.get(control, CATALOGUE[control].default_threshold)
-
-    return max(needed(control_of(rung.params)) for step in warrant.steps for rung in step.rungs)
-
-
-def check_warrant(envelope: Envelope, policy: Policy, approvers: KeySet, fleet: str) -> tuple[Warrant, frozenset[str]]:
-    """Check that enough distinct owners approved a warrant.
-
-    Returns:
-        The warrant and the owners who approved it.
-
-    Raises:
-        TrustError: Wrong type, wrong fleet, a bad signature, or under the threshold.
-        MessageError: The payload is no warrant.
-    """
-    warrant, signed_by = open_envelope(envelope, Warrant, approvers.keys)
-    if warrant.fleet != fleet:
-        raise TrustError(Reason.WRONG_FLEET, TEXT[Reason.WRONG_FLEET], where="warrant")
-    owners = approvers.owners_of(signed_by)
-    required = owners_required(policy, warrant)
-    if len(owners) < required:
-        raise TrustError(
-            Reason.UNDER_THRESHOLD,
-            f"approved by {len(owners)} of the {required} distinct owners it takes",
-            where="warrant",
-            remedy="have another owner approve it",
-        )
-    return warrant, owners
-
-
-def check_audience(warrant: Warrant, record: SiteRecord) -> None:
-    """Check that a site is in a warrant's audience, by its own record.
-
-    A selector is bound to a fleet index version: a record that appeared later does not match it,
-    so re-tagging a site never widens what was approved.
-
-    Raises:
-        TrustError: `not_in_audience` or `retagged_since`.
-    """
-    match warrant.audience:
-        case NamedSites(sites=sites):
-            if record.site not in sites:
-                raise TrustError(Reason.NOT_IN_AUDIENCE, TEXT[Reason.NOT_IN_AUDIENCE])
-        case SelectedSites(index_version=index_version, match=wanted):
-            tags = {attribute.name: attribute.value for attribute in record.attributes}
-            if not all(tags.get(criterion.name) in criterion.values for criterion in wanted):
-                raise TrustError(Reason.NOT_IN_AUDIENCE, TEXT[Reason.NOT_IN_AUDIENCE])
-            if record.index_version > index_version:
-                raise TrustError(Reason.RETAGGED_SINCE, TEXT[Reason.RETAGGED_SINCE])
-        case _:
-            assert_never(warrant.audience)
-
-
-def audience_of(warrant: Warrant, index: FleetIndex, records: Mapping[str, SiteRecord]) -> tuple[str, ...]:
-    """Return the sites of the fleet index that a warrant's audience matches, sorted.
-
-    Raises:
-        TrustError: It names a site that the fleet index does not list, was approved against an
-            index newer than the one held, or matches no site.
-    """
-    match warrant.audience:
-        case NamedSites(sites=sites):
-            unknown = sorted(set(sites) - set(records))
-            if unknown:
-                raise TrustError(Reason.NOT_IN_AUDIENCE, f"the fleet has no site {unknown[0]}", where="audience")
-        case SelectedSites(index_version=index_version):
-            if index_version > index.index_version:
-                raise TrustError(
-                    Reason.NOT_NEWER,
-                    f"approved against fleet index {index_version}, but {index.index_version} is held",
-                    where="audience",
-                )
-        case _:
-            assert_never(warrant.audience)
-    matched = []
-    for site, record in sorted(records.items()):
-        try:
-            check_audience(warrant, record)
-        except TrustError:
-            continue
-        matched.append(site)
-    if not matched:
-        raise TrustError(Reason.NOT_IN_AUDIENCE, "no site of the fleet matches it", where="audience")
-    return tuple(matched)
+from protocols.trust.admission import Accepted, Admission, Noted, OrderKey, Refused, Repeat, SiteMemory
+from protocols.trust.fleet import SiteTrust
+from protocols.trust.warrants import check_audience, check_warrant
 
 
 def admit_order(  # noqa: PLR0911 - one for each admission
@@ -301,10 +71,11 @@ def admit_order(  # noqa: PLR0911 - one for each admission
             return Noted(order, digest, warrant, matters=True, now_ns=now)
         _check_armed(warrant, rung, trust.record, memory)
         _check_memory(key, warrant, step, trust.record, memory, now)
+        hold_ns = _hold_ns(key, step, memory)
     except (TrustError, MessageError, EnvelopeError) as error:
         reason = Reason(error.reason) if isinstance(error, TrustError) else Reason.MALFORMED
         return Refused(reason, error.what, order, digest)
-    return Accepted(order, digest, warrant, step, rung, _hold_ns(key, step, memory), now, owners)
+    return Accepted(order, digest, warrant, step, rung, hold_ns, now, owners)
 
 
 def _replayed(order: Order, digest: str) -> Refused:
@@ -429,7 +200,10 @@ def _check_armed(warrant: Warrant, rung: Rung, record: SiteRecord, memory: SiteM
 def _hold_ns(key: OrderKey, step: Step, memory: SiteMemory) -> int:
     """Return how long an order holds: the step's hold counts from the first of its rungs that was seen here."""
     first_ns = max((seen.ago_ns for other, seen in memory.rungs.items() if other[:3] == key[:3]), default=0)
-    return max(0, seconds_to_ns(step.hold_s) - first_ns)
+    left_ns = seconds_to_ns(step.hold_s) - first_ns
+    if left_ns <= 0:
+        raise _refusal(Reason.EXPIRED, f"the step held for {step.hold_s:g} s, and that is over")
+    return left_ns
 
 
 def _check_memory(
