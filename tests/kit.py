@@ -36,7 +36,9 @@ from protocols.messages import (
     IndexEntry,
     KeyRecord,
     Lever,
+    Licence,
     NamedSites,
+    OffLevel,
     Order,
     OwnedKey,
     Policy,
@@ -241,7 +243,24 @@ class Fleet:
         }
         return Order(**(fields | changes))
 
-    def dispatch(self, message: Order | Challenge | Recall | Release | Abort, owner: str = DISPATCHERS[0]) -> bytes:
+    def rung_order(self, warrant: Warrant, site: str, rung: int, **changes: Any) -> Order:
+        """Make the order by which one site climbs to a higher rung of step 0."""
+        return self.order(warrant, **({"site": site, "rung": rung} | changes))
+
+    def licence(self, order: Order, site: str, request: str, **changes: Any) -> Licence:
+        """Make the licence that answers a request, by its nonce, under a lease order."""
+        fields: dict[str, Any] = {
+            "fleet": self.fleet,
+            "site": site,
+            "order": order.digest(),
+            "drill": order.drill,
+            "request": request,
+        }
+        return Licence(**(fields | changes))
+
+    def dispatch(
+        self, message: Order | Challenge | Recall | Release | Abort | Licence, owner: str = DISPATCHERS[0]
+    ) -> bytes:
         """Seal a message with a dispatcher's key."""
         return seal(message, key_of(dispatcher_label(owner)))
 
@@ -332,7 +351,9 @@ def make_fleet(
     covers: Iterable[str] = (CPU_SIGNAL, PROCESSES_SIGNAL),
     policy: Mapping[str, Any] | None = None,
     record: Mapping[str, Any] | None = None,
-    work: WorkRate | None = None,
+    work: WorkRate | Iterable[WorkRate] | None = None,
+    off_levels: Iterable[OffLevel] = (),
+    registry: str | None = None,
 ) -> Fleet:
     """Make a fleet whose documents are valid from a day before `now_ns` for a year.
 
@@ -344,7 +365,11 @@ def make_fleet(
         covers: The signals that every witness covers.
         policy: Fields of the policy to change.
         record: Fields of every site record to change.
-        work: The one counter that says whether a site works.
+        work: The counters that say whether a site works, with the class of work that each counts.
+        off_levels: The levels that say that a site is switched off.
+        registry: Digest of each site's register of accelerators.
+
+    Controls other than pause and shutdown are for a test to list: `record={"controls": tuple(Control)}`.
     """
     issued_at, expires_at = format_utc(now_ns - seconds_to_ns(DAY_S)), format_utc(now_ns + seconds_to_ns(365 * DAY_S))
     dated = {"issued_at": issued_at, "expires_at": expires_at}
@@ -361,7 +386,9 @@ def make_fleet(
         **dated,
     }
     policy_made = Policy(**(policy_fields | dict(policy or {})))
-    rate = work or WorkRate(signal=CPU_SIGNAL, quiet_per_s=20_000, band_min_per_s=100_000, band_max_per_s=4_000_000)
+    rate = WorkRate(signal=CPU_SIGNAL, quiet_per_s=20_000, band_min_per_s=100_000, band_max_per_s=4_000_000)
+    rates = (work,) if isinstance(work, WorkRate) else tuple(work or (rate,))
+    levels = tuple(off_levels)
     records: dict[str, SiteRecord] = {}
     covers = tuple(covers)
     for number, site in enumerate(sites):
@@ -389,7 +416,9 @@ def make_fleet(
                 for name in (f"e{number}" for number in range(1, enforcers + 1))
             ),
             "controls": (Control.PAUSE, Control.SHUTDOWN),
-            "work": (rate,),
+            "work": rates,
+            "off_levels": levels,
+            "registry": registry,
             "max_hold_s": 3600.0,
             "max_total_held_s": 7200.0,
             **dated,
