@@ -11,9 +11,9 @@ from typing import Any
 from securesystemslib.dsse import Envelope as LibraryEnvelope
 from securesystemslib.signer import Signer
 
-from protocols.controls import Control, ShutdownParams
+from protocols.controls import Control, DecommissionParams, PauseParams, ShutdownParams, SlowdownParams
 from protocols.envelope import join_frame, seal
-from protocols.messages import NamedSites, Order, OwnedKey, Warrant
+from protocols.messages import NamedSites, Order, OwnedKey, Rung, Warrant
 from protocols.messages.orders import Standing
 from protocols.reasons import Reason
 from tests import kit
@@ -35,8 +35,13 @@ POLICY: dict[str, Any] = {
 }
 """A policy in which one owner has two keys, and there is a dispatcher that warrants do not name."""
 
-RECORD: dict[str, Any] = {"controls": (Control.PAUSE,), "max_hold_s": MAX_HOLD_S, "index_version": 2}
-"""A site that cannot be shut down, nor held for long, and that was tagged anew since fleet index 1."""
+RECORD: dict[str, Any] = {
+    "controls": (Control.PAUSE, Control.DECOMMISSION),
+    "max_hold_s": MAX_HOLD_S,
+    "index_version": 2,
+}
+"""A real site that lists the destruction of mock sites, cannot be shut down, nor held for long, and that
+was tagged anew since fleet index 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,23 @@ def with_field(name: str, value: object) -> Callable[[Fleet], bytes]:
         return fleet.order_frame(fleet.order(warrant, **{name: value}), fleet.approve(warrant))
 
     return make
+
+
+def with_ladder(for_site: Callable[[Fleet], str | None], rung: int) -> Callable[[Fleet], bytes]:
+    """Make the order of a rung of a ladder that is there, over a step whose first rung is a slowdown."""
+
+    def make(fleet: Fleet) -> bytes:
+        ladder = (Rung(params=PauseParams(), response_limit_s=5.0),)
+        warrant = fleet.warrant(fleet.step(params=SlowdownParams(), ladder=ladder))
+        order = fleet.order(warrant, rung=rung, site=for_site(fleet))
+        return fleet.order_frame(order, fleet.approve(warrant))
+
+    return make
+
+
+def real_site(fleet: Fleet) -> str:
+    """Return the site that the agent under test speaks for."""
+    return next(site for site in fleet.sites if site != "elsewhere")
 
 
 def with_times(issued_s: float, expires_s: float) -> Callable[[Fleet], bytes]:
@@ -154,6 +176,17 @@ def _one_signature_for_two_keys(warrant: Warrant) -> bytes:
     return json.dumps(document).encode()
 
 
+def _for_one_site(fleet: Fleet) -> bytes:
+    warrant = fleet.warrant()
+    return fleet.order_frame(fleet.order(warrant, site=real_site(fleet)), fleet.approve(warrant))
+
+
+def _destroying(fleet: Fleet) -> bytes:
+    params = DecommissionParams(armed_for_s=60.0)
+    warrant = fleet.warrant(uses=1, params=params)
+    return fleet.order_frame(fleet.order(warrant), fleet.approve(warrant, kit.APPROVERS))
+
+
 def _other_fleets_warrant(fleet: Fleet) -> dict[str, Any]:
     return {"fleet": "f" * 64}
 
@@ -230,6 +263,12 @@ HOSTILE = (
         Reason.TOTAL_HELD,
         with_warrant(lambda _: {"hold_s": 30.0, "max_total_held_s": 29.0}),
     ),
+    Hostile("for a rung that the ladder has not", Reason.NO_SUCH_RUNG, with_ladder(real_site, 2)),
+    Hostile("at the top of a ladder", Reason.RUNG_TOO_SOON, with_ladder(real_site, 1)),
+    Hostile("a higher rung for everybody", Reason.MALFORMED, with_ladder(lambda _: None, 1)),
+    Hostile("the first rung for one site", Reason.MALFORMED, _for_one_site),
+    Hostile("another site's rung", Reason.NOT_IN_AUDIENCE, with_ladder(lambda _: "elsewhere", 1)),
+    Hostile("a mock site's control at a real one", Reason.NOT_A_MOCK, _destroying),
     # By too few.
     Hostile("approved by one owner", Reason.UNDER_THRESHOLD, with_approval(_approved_by(BOARD))),
     Hostile("one owner twice, with two keys", Reason.UNDER_THRESHOLD, with_approval(_approved_by(BOARD, SECOND_KEY))),
