@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     NOT_PASSED = 1
     USAGE = 2
     NOT_RUN = 3
+    INCOMPLETE = 4
     INTERRUPTED = 130
 
 
@@ -39,6 +40,7 @@ EXIT_CODES_HELP = """Exit codes:
 - 1: the drill ran and did not pass, or the evidence does not hold
 - 2: bad usage, configuration or input
 - 3: could not run
+- 4: `coverage` shows something that is failing, overdue or was never done
 - 130: interrupted
 """
 

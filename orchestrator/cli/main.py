@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import demo_command, drill_commands, evidence_commands, fleet_commands, site_commands
+from orchestrator.cli import (
+    coverage_command,
+    demo_command,
+    drill_commands,
+    evidence_commands,
+    fleet_commands,
+    site_commands,
+)
 from orchestrator.cli.common import EXIT_CODES_HELP
 
 _HELP = f"""Order compute sites to pause or shut down, and prove with independent witnesses how fast each
@@ -57,6 +64,7 @@ demo_command.register(app)
 fleet_commands.register(app)
 drill_commands.register(app)
 evidence_commands.register(app)
+coverage_command.register(app)
 site_commands.register(app)
 
 

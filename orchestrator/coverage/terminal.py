@@ -150,9 +150,9 @@ def _calls(calls: words.Calls) -> Iterator[RenderableType]:
     head = Text(calls.head.upper(), style=_STYLES[calls.standing])
     if calls.why:
         head.append(f": {calls.why}", style="not bold default")
-    yield Padding(head, (0, 0, 0, 2))
+    yield Padding(head, (0, 0, 0, 2), expand=False)
     for place in calls.places:
         line = Text(place.where)
         if place.more:
             line.append(f", {place.more}", style="dim")
-        yield Padding(line, (0, 0, 0, 4))
+        yield Padding(line, (0, 0, 0, 4), expand=False)

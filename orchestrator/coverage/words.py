@@ -65,6 +65,14 @@ TREND_WORDS: dict[Trend, str] = {
     Trend.WORSE: "worse than before",
 }
 
+STANDING_WORDS: dict[Standing, str] = {
+    Standing.FRESH: "verified",
+    Standing.OVERDUE: "overdue",
+    Standing.FAILING: "failing",
+    Standing.NEVER: "never done",
+    Standing.UNSUPPORTED: "not listed",
+}
+
 NOT_COUNTED = "*"
 """Marks a cell with an exercise that does not count after its last."""
 
@@ -237,42 +245,38 @@ def _grouped(control: Control, listed: Sequence[tuple[str, Cell]]) -> Call:
 
 
 def uncounted(coverage: Coverage) -> list[str]:
-    """Say which exercises came after a cell's last and do not count, a line for each."""
+    """Say which exercises came after a cell's last and do not count, a line for each drill."""
     fleets = fleets_in(coverage)
-    lines = []
+    places: dict[tuple[str, str], list[str]] = {}
     for row in coverage.rows:
         for cell in row.cells:
             undone = cell.undone
             if undone is not None and undone is not cell.blamed:
-                why = "its drill was aborted" if undone.aborted else reason(undone)
-                where = f"{site_words(row, fleets)}, {control_words(cell.control)}"
-                lines.append(f"{where}: not counted, {why} (drill {undone.drill})")
-    return lines
+                why = "was aborted" if undone.aborted else f"found no result ({reason(undone)})"
+                where = f"{control_words(cell.control)} at {site_words(row, fleets)}"
+                places.setdefault((undone.drill, why), []).append(where)
+    return [f"{drill} {why}, so this does not count: {', '.join(where)}" for (drill, why), where in places.items()]
 
 
 def headline(coverage: Coverage) -> str:
     """Say the state of the matrix in one sentence that stands alone."""
     called = [standing for standing in (Standing.FAILING, Standing.OVERDUE, Standing.NEVER) if coverage.total(standing)]
     cells = sum(entry.count for entry in coverage.totals if entry.standing is not Standing.UNSUPPORTED)
-    of = f"{count(cells, 'control')} at {count(len(coverage.rows), 'site')}"
+    sites = count(len(coverage.rows), "site")
     if not cells:
         return "Nothing is left to show."
     if not called:
-        days = age_words(coverage.max_age_ns)
-        return f"COMPLETE: every one of {of} was verified within the last {days}."
-    words = {Standing.FAILING: "failing", Standing.OVERDUE: "overdue", Standing.NEVER: "never done"}
-    counts = ", ".join(f"{coverage.total(standing)} {words[standing]}" for standing in called)
-    return f"NOT COMPLETE: {counts}, of {of}."
+        proved = f"all {cells} controls" if cells > 1 else "the one control"
+        return f"COMPLETE: {proved} of {sites} verified within the last {age_words(coverage.max_age_ns)}."
+    counts = ", ".join(f"{coverage.total(standing)} {STANDING_WORDS[standing]}" for standing in called)
+    return f"NOT COMPLETE: {counts}; {coverage.total(Standing.FRESH)} of {cells} proved, at {sites}."
 
 
 def basis(coverage: Coverage) -> list[str]:
     """Say what the matrix was computed from, and what it is not."""
-    drills = count(coverage.drills - coverage.aborted, "drill")
-    more = [f"{coverage.aborted} aborted" if coverage.aborted else "", f"{coverage.open} open" if coverage.open else ""]
-    left = [part for part in more if part]
-    said = (
-        f"From {drills}" + (f" ({', '.join(left)}, not counted)" if left else "") + f", as of {_when(coverage.as_of)}."
-    )
+    left = [f"{number} {word}" for number, word in ((coverage.aborted, "aborted"), (coverage.open, "open")) if number]
+    apart = f" ({' and '.join(left)} not counted)" if left else ""
+    said = f"From {count(coverage.drills - coverage.aborted, 'drill')}{apart}, as of {_when(coverage.as_of)}."
     demo = ["DEMO FLEET: all of its keys were made in one place."] if coverage.demo else []
     return [*demo, said, *(f"Note: {plain(note)}." for note in coverage.notes), NO_PROOF]
 
