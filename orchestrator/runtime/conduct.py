@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.drill import Drill
+from orchestrator.core.inputs import actor_of
 from orchestrator.core.intake import Heard, examine
 from orchestrator.fleet.load import FleetDocuments
 from orchestrator.journal.base import JournalStore
@@ -15,24 +16,34 @@ from orchestrator.runtime.eventlog import EventLog
 from orchestrator.runtime.loop import Runtime
 from orchestrator.runtime.opening import open_drill
 from protocols.clock import Clock
+from protocols.controls import Actor
 from protocols.envelope import parse_envelope
 from protocols.errors import TransportError
 from protocols.host.logs import FilteringBoundLogger
 from protocols.keys import Signer
-from protocols.messages import Presence, Role
+from protocols.messages import AGENT, Presence, Warrant
 from protocols.transport.base import Transport
 from protocols.trust import FleetTrust, audience_of, check_warrant
 
 Party = tuple[str, str]
-"""A site, and `agent` or the name of one of its witnesses."""
+"""A site, and `agent` or the name of one of its witnesses or enforcers."""
 
 POLL_S = 0.1
 
 
-def parties_of(trust: FleetTrust, audience: Collection[str]) -> frozenset[Party]:
-    """Return everyone who has to be there for a drill of `audience`."""
-    agents = {(site, "agent") for site in audience}
-    return frozenset(agents | {(site, witness.name) for site in audience for witness in trust.records[site].witnesses})
+def parties_of(trust: FleetTrust, warrant: Warrant, audience: Collection[str]) -> frozenset[Party]:
+    """Return everyone who has to be there for a drill of `audience`.
+
+    That is every agent and witness; and every enforcer, if on some rung of the warrant one is to act.
+    """
+    actors = {actor_of(rung.params) for step in warrant.steps for rung in step.rungs}
+    parties = {(site, AGENT) for site in audience}
+    for site in audience:
+        record = trust.records[site]
+        parties |= {(site, witness.name) for witness in record.witnesses}
+        if Actor.ENFORCER in actors:
+            parties |= {(site, enforcer.name) for enforcer in record.enforcers}
+    return frozenset(parties)
 
 
 async def gather_presence(
@@ -66,7 +77,7 @@ async def gather_presence(
             for item in examine(message.topic, message.payload, message.arrival_ns, trust):
                 if isinstance(item, Heard) and isinstance(item.said, Presence):
                     said = item.said
-                    here[said.site, "agent" if said.role is Role.AGENT else said.name] = said
+                    here[said.site, said.name] = said
         told(len(here.keys() & set(wanted)), len(wanted))
     return here
 
@@ -82,7 +93,7 @@ class Conductor:
         transport: The connection to the sites, already entered.
         clock: The one clock.
         log: Where log lines go.
-        presence_s: How long to wait for agents and witnesses before the drill is opened.
+        presence_s: How long to wait for everybody before the drill is opened.
     """
 
     documents: FleetDocuments
@@ -112,13 +123,13 @@ class Conductor:
         """
         trust = self.documents.trust
         approved, _ = check_warrant(parse_envelope(warrant.strip()), trust.policy, trust.approvers, trust.fleet)
-        wanted = parties_of(trust, audience_of(approved, trust.index, trust.records))
+        wanted = parties_of(trust, approved, audience_of(approved, trust.index, trust.records))
         here = await gather_presence(self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told)
         for site, who in sorted(wanted - here.keys()):
             self.log.warning("party.absent", site=site, party=who)
         if not here:
             raise TransportError(
-                f"none of the {len(wanted)} agents and witnesses was there within {self.presence_s:g} s",
+                f"none of the {len(wanted)} parties was there within {self.presence_s:g} s",
                 where="presence",
                 remedy="see in their logs whether they reach this broker; no use of the warrant was spent",
             )

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core import events as ev
-from orchestrator.core.criteria import uncovered_signals
 from orchestrator.core.drill import Drill
 from orchestrator.fleet.load import FleetDocuments
+from orchestrator.fleet.plan_site import obstacle
 from orchestrator.journal.base import JournalStore
 from orchestrator.runtime.issuer import Issuer
 from protocols.envelope import parse_envelope
@@ -42,23 +42,28 @@ def documents_held(documents: FleetDocuments, warrant: bytes) -> list[ev.Event]:
     return [ev.DocumentHeld(kind=kind, envelope=raw.decode().strip()) for kind, listed in kinds for raw in listed]
 
 
-def check_can_prove(warrant: Warrant, audience: Sequence[str], trust: FleetTrust) -> None:
-    """Check that the witnesses of every site can see what every step needs.
+def check_can_do(warrant: Warrant, audience: Sequence[str], trust: FleetTrust) -> None:
+    """Check that every site can do what every step and every rung asks, and that its witnesses can see it.
 
-    A halt that nobody could prove is not ordered.
+    A halt that could only fail, or that nobody could prove, is not ordered.
 
     Raises:
-        ConfigError: At some site a needed signal is covered by fewer owners than the quorum.
+        ConfigError: Something stands in the way at some site; it says what.
     """
     for step in warrant.steps:
         for site in audience:
-            missing = uncovered_signals(trust.records[site], step.params, step.quorum)
-            if missing:
+            record = trust.records[site]
+            if step.hold_s > record.max_hold_s:
                 raise ConfigError(
-                    f"fewer than {step.quorum} independent witness owners cover {', '.join(sorted(missing))}",
+                    f"a hold of {step.hold_s:g} s is over the {record.max_hold_s:g} s that the site allows",
                     where=f"site {site}, step {step.name}",
-                    remedy="add a witness to the site record, or lower the step's quorum",
+                    remedy="have a plan with a shorter hold approved",
                 )
+            for number, rung in enumerate(step.rungs):
+                found = obstacle(rung.params, record, step.quorum)
+                if found is not None:
+                    place = f"site {site}, step {step.name}" + (f", rung {number}" if number else "")
+                    raise ConfigError(found.what, where=place, remedy=found.remedy)
 
 
 def check_may_open(
@@ -71,7 +76,7 @@ def check_may_open(
 
     Raises:
         TrustError: The warrant is not approved, not for this dispatcher, or outside its window.
-        ConfigError: Its uses are spent, or a site could not be witnessed.
+        ConfigError: Its uses are spent, or at a site it could not be done or not be witnessed.
         EnvelopeError: It is no envelope.
         JournalError: The journal cannot be read.
     """
@@ -94,7 +99,7 @@ def check_may_open(
             remedy="wait for the window, or approve the plan again with another one",
         )
     audience = audience_of(warrant, trust.index, trust.records)
-    check_can_prove(warrant, audience, trust)
+    check_can_do(warrant, audience, trust)
     _check_uses(store, envelope.digest, warrant)
     return envelope.digest, warrant, audience
 
@@ -112,7 +117,7 @@ def open_drill(
 
     Raises:
         TrustError: The warrant is not approved, not for this dispatcher, or outside its window.
-        ConfigError: Its uses are spent, or a site could not be witnessed.
+        ConfigError: Its uses are spent, or at a site it could not be done or not be witnessed.
         EnvelopeError: It is no envelope.
         JournalError: The journal cannot be written.
     """

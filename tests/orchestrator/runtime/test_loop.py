@@ -526,6 +526,6 @@ def test_a_drill_without_anybody_spends_no_use() -> None:
             conductor = Conductor(documents_of(fleet), signer, store, transport, clock, get_logger(), presence_s=3.0)
             await conductor.conduct(fleet.approve(fleet.warrant()))
 
-    with pytest.raises(TransportError, match="none of the 8 agents and witnesses"):
+    with pytest.raises(TransportError, match="none of the 8 parties"):
         run_virtual(alone())
     assert store.drills() == []
