@@ -1,4 +1,4 @@
-"""Commands on fleets and plans: `init`, `approve`, `plan check`, `plan explain`. All work offline."""
+"""Commands that make a fleet and approve its plans: `init`, `approve`. All work offline."""
 
 from __future__ import annotations
 
@@ -18,23 +18,20 @@ from orchestrator.cli.common import (
     print_json,
     run_command,
 )
+from orchestrator.cli.plan_commands import NONCE_BYTES, PlanArgument, plan_app
 from orchestrator.fleet.approve import Approval, prepare_approval, warrant_path
 from orchestrator.fleet.create import create_fleet
-from orchestrator.fleet.explain import approval_lines, explain_warrant
+from orchestrator.fleet.explain import approval_lines
 from orchestrator.fleet.load import load_documents
-from orchestrator.fleet.plan import PlanFile, load_plan
-from orchestrator.fleet.plan_check import all_dispatchers, check_plan, compile_plan
-from orchestrator.fleet.spec import DEFAULT_PORT, FleetSpec, example_sites
+from orchestrator.fleet.plan import load_plan
+from orchestrator.fleet.spec import DEFAULT_PORT, FleetSpec, example_sites, mock_sites
+from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_private_key
-from protocols.trust import FleetTrust, owners_required
+from protocols.trust import FleetTrust
 
-_NONCE_BYTES = 16
+SITES = 5
 _SITES_MAX = 1_000
-
-PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, a YAML file.", show_default=False)]
-
-plan_app = typer.Typer(no_args_is_help=True, help="Check a drill plan, or say in words what it does.")
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +48,13 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
     *,
-    sites: Annotated[int, typer.Option(min=1, max=_SITES_MAX, help="How many example sites.")] = 5,
+    sites: Annotated[
+        int | None,
+        typer.Option(min=0, max=_SITES_MAX, help=f"How many example sites of real processes; {SITES} without --mock."),
+    ] = None,
+    mock: Annotated[
+        int, typer.Option("--mock", min=0, max=_SITES_MAX, help="How many simulated sites, which do all controls.")
+    ] = 0,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The broker's port on this machine.")] = DEFAULT_PORT,
     as_json: JsonFlag = False,
 ) -> ExitCode:
@@ -60,7 +63,10 @@ def init(
     Private keys are written 0600 and nothing is ever overwritten. All keys are made in this one
     place, so the fleet is marked a demo, and every report says so.
     """
-    spec = FleetSpec(sites=example_sites(sites), port=port)
+    wanted = sites if sites is not None else 0 if mock else SITES
+    if wanted + mock == 0:
+        raise ConfigError("a fleet has one site at least", where="--sites", remedy="ask for one, real or --mock")
+    spec = FleetSpec(sites=(*example_sites(wanted), *mock_sites(mock)), port=port)
     layout = create_fleet(folder, spec, SystemClock().wall_ns())
     fleet = layout.fleet_id.read_text("ascii").strip()
     plan = layout.plans / "pause.yaml"
@@ -71,16 +77,20 @@ def init(
                 "folder": str(layout.folder),
                 "fleet": fleet,
                 "sites": [site.name for site in spec.sites],
-                "plans": [str(plan), str(layout.plans / "shutdown.yaml")],
+                "plans": [str(path) for path in sorted(layout.plans.glob("*.yaml"))],
                 "approver_keys": {owner: str(layout.approver_key(owner)) for owner in spec.approvers},
             }
         )
         return ExitCode.PASSED
-    typer.echo(f"Made a demo fleet of {sites} sites in {folder}")
+    kinds = [f"{wanted} sites of real processes"] * bool(wanted) + [f"{mock} simulated sites"] * bool(mock)
+    typer.echo(f"Made a demo fleet of {' and '.join(kinds)} in {folder}")
     typer.echo(f"Fleet id   {fleet}")
     typer.echo("\nNext, two owners approve the example plan:")
     for key in keys[:2]:
         typer.echo(f"  haltdrill approve {_short(plan, folder)} --key {_short(key, folder)}")
+    if mock:
+        typer.echo("\nThen run what the simulated sites consist of, beside the drill:")
+        typer.echo(f"  haltdrill mocksite --sites {_short(layout.sites, folder)}")
     return ExitCode.PASSED
 
 
@@ -125,7 +135,7 @@ def approve(
 
 
 def _nonce() -> str:
-    return secrets.token_hex(_NONCE_BYTES)
+    return secrets.token_hex(NONCE_BYTES)
 
 
 def _say_approved(approval: Approval, trust: FleetTrust, *, as_json: bool) -> None:
@@ -146,49 +156,3 @@ def _say_approved(approval: Approval, trust: FleetTrust, *, as_json: bool) -> No
     typer.echo(f"\n{done}: {approval.path}")
     for line in approval_lines(approval.warrant, trust, approval.approved_by):
         typer.echo(line)
-
-
-@plan_app.command("check", epilog="Example: haltdrill plan check plans/pause.yaml")
-@run_command
-def plan_check(plan: PlanArgument, *, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
-    """Check a plan against the fleet: its keys, its sites, their controls, limits and witnesses.
-
-    The first mistake is named with its line and what would be right.
-    """
-    now_ns = SystemClock().wall_ns()
-    source, trust, sites = _checked(plan, fleet, now_ns)
-    steps = [step.name for step in source.plan.steps]
-    if as_json:
-        print_json({"plan": source.plan.name, "ok": True, "sites": list(sites), "steps": steps})
-    else:
-        word = "step" if len(steps) == 1 else "steps"
-        typer.echo(f"{plan}: good; {len(steps)} {word} at {len(sites)} of {len(trust.records)} sites")
-    return ExitCode.PASSED
-
-
-@plan_app.command("explain", epilog="Example: haltdrill plan explain plans/pause.yaml")
-@run_command
-def plan_explain(plan: PlanArgument, *, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
-    """Say in words what a plan does, at which sites, for how long and how often."""
-    now_ns = SystemClock().wall_ns()
-    source, trust, sites = _checked(plan, fleet, now_ns)
-    warrant = compile_plan(source.plan, trust, dispatchers=all_dispatchers(trust), nonce=_nonce(), now_ns=now_ns)
-    text = explain_warrant(warrant, trust)
-    if as_json:
-        print_json(
-            {
-                "plan": source.plan.name,
-                "sites": list(sites),
-                "owners_required": owners_required(trust.policy, warrant),
-                "text": text,
-            }
-        )
-    else:
-        typer.echo(text)
-    return ExitCode.PASSED
-
-
-def _checked(plan: Path, fleet: Path | None, now_ns: int) -> tuple[PlanFile, FleetTrust, tuple[str, ...]]:
-    source = load_plan(plan)
-    trust = load_documents(fleet_folder(fleet, plan), now_ns).trust
-    return source, trust, check_plan(source, trust, now_ns=now_ns)

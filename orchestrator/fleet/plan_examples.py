@@ -139,8 +139,9 @@ FIRE_TEMPLATE = """\
 # A decommission cannot be undone. It takes two plans, approved one after the other:
 #   1. Run a plan that arms, such as plans/all-controls.yaml. Each site's agent signs a nonce.
 #   2. Write the plan that fires, with the nonces of that drill, and have it approved anew:
-#        haltdrill plan fire DRILL > plans/decommission-fire.yaml
-#      (DRILL is the armed drill's id, as `haltdrill drills` lists it. Nobody copies nonces by hand.)
+#        haltdrill plan fire DRILL
+#      DRILL is the armed drill's id, as `haltdrill drills` lists it. That makes decommission-fire.yaml
+#      beside this file: nobody copies nonces by hand.
 # It must be approved after the sites were armed, and run before armed_for_s is over.
 
 name: decommission-fire

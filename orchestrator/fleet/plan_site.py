@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.core.criteria import uncovered_signals
+from orchestrator.core.criteria import impossible
 from protocols.controls import (
     CATALOGUE,
     CensusParams,
@@ -68,24 +68,23 @@ def _obstacles(params: Params, record: SiteRecord, quorum: int) -> Iterator[Obst
             yield from _decommission(params, record)
         case _:
             pass  # the others ask nothing of a record but that it lists them
-    missing = uncovered_signals(record, params, quorum)
-    if missing:
+    why = impossible(record, params, quorum)
+    if why is not None:
         yield Obstacle(
             "quorum",
-            f"for {control}, site {site} has fewer than {quorum} witness owners, other than its own, "
-            f"who cover {', '.join(missing)}",
+            f"{control} could not be proved at site {site}: {why}",
             "lower the quorum, or add witnesses to the site's record",
         )
 
 
 def _slowdown(params: SlowdownParams, record: SiteRecord) -> Iterator[Obstacle]:
     for rate in record.work:
-        cap_per_s = params.fraction * rate.band_min_per_s
+        cap_per_s = int(params.fraction * rate.band_min_per_s)
         if cap_per_s <= rate.quiet_per_s:
             least = rate.quiet_per_s / rate.band_min_per_s
             yield Obstacle(
                 "fraction",
-                f"at site {record.site} it caps {rate.signal} at {cap_per_s:g} a second, which counts as quiet there "
+                f"at site {record.site} it caps {rate.signal} at {cap_per_s} a second, which counts as quiet there "
                 f"({rate.quiet_per_s}): a slowdown is not a pause",
                 f"make it more than {least:.3g}" if least < 1 else "have a record signed with another load band",
             )

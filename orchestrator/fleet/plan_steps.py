@@ -116,7 +116,8 @@ def ladder_yaml(name: str, rungs: Sequence[StepText], pace: Pace, *, climb_s: fl
         climb_s: How long each climb may take.
         quorum: How many witness owners must agree.
     """
-    lines = [_yaml(name, rungs[0], pace, ladder_hold_s(rungs, pace, climb_s), quorum).rstrip("\n"), "    ladder:"]
+    lines = [_yaml(name, rungs[0], pace, ladder_hold_s(rungs, pace, climb_s), quorum).rstrip("\n")]
+    lines += ["    ladder:"] if rungs[1:] else []
     for rung in rungs[1:]:
         lines += [
             f"      - control: {rung.control}",
