@@ -14,7 +14,7 @@ from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folde
 from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
-from orchestrator.cli.fleet_commands import PlanArgument
+from orchestrator.cli.plan_commands import PlanArgument
 from orchestrator.cli.screen import Screen
 from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
 from orchestrator.fleet.layout import DocumentsLayout
