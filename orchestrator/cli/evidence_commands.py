@@ -8,15 +8,13 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
-from orchestrator.core.grades import explain
+from orchestrator.cli.evidence_words import told
 from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, claimed_fleet, result_of
 from orchestrator.evidence.documents import open_anchor
-from orchestrator.evidence.findings import VerifyReport
 from orchestrator.evidence.result import DrillResult
 from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.fleet.load import load_config, read_roots
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.report import figures as fig
 from orchestrator.report.formats import ReportFormat, render
 from protocols.errors import ConfigError, HaltdrillError, JournalError
 from protocols.host.clock import SystemClock
@@ -62,7 +60,7 @@ def verify(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        typer.echo(_told(found))
+        typer.echo(told(found))
     return ExitCode.PASSED if found.verified else ExitCode.NOT_PASSED
 
 
@@ -83,54 +81,6 @@ def _fleet_id(given: str | None) -> str | None:
     if len(fleet) != _HEX_DIGITS or set(fleet) - set("0123456789abcdef"):
         raise ConfigError("it must be 64 hex digits: the SHA-256 of root version 1", where="--fleet-id")
     return fleet
-
-
-def _told(found: VerifyReport) -> str:
-    """Say a verification's outcome in lines."""
-    lines = []
-    if found.verified and found.result is not None:
-        lines.append(_headline(found.result))
-        lines += _checked(found)
-        lines += _verdicts(found.result)
-    else:
-        lines.append(f"evidence NOT verified: {fig.count(len(found.findings) + found.more, 'failure')}")
-        lines += [f"  {finding}" for finding in found.findings]
-        if found.more:
-            lines.append(f"  and {found.more} more")
-    lines += [f"note: {note}" for note in found.notes]
-    return fig.plain_lines(lines)
-
-
-def _headline(result: DrillResult) -> str:
-    outcome = "the drill passed" if result.passed else "the drill did NOT pass"
-    return f"evidence verified; {outcome}" + (" (DEMO fleet: all keys were made in one place)" if result.demo else "")
-
-
-def _checked(found: VerifyReport) -> list[str]:
-    counts, result = found.counts, found.result
-    if result is None:
-        return []
-    return [
-        f"  drill {result.drill}, plan {result.plan}, use {result.use}",
-        f"  approved by {', '.join(result.approved_by)} ({fig.count(result.threshold, 'owner')} needed)",
-        (
-            f"  checked {counts.records} journal records, {counts.envelopes} signed envelopes, "
-            f"{counts.events.get('reading.received', 0)} readings, {counts.verdicts} verdicts"
-        ),
-    ]
-
-
-def _verdicts(result: DrillResult) -> list[str]:
-    lines = []
-    for step in result.steps:
-        lines.append(f"  step {step.name} ({fig.control(step)}):")
-        for site in step.sites:
-            if site.result.passed:
-                response = fig.interval(site.result.response_lower_ns, site.result.response_upper_ns)
-                lines.append(f"    {site.site}: verified, halted in {response}")
-            else:
-                lines.append(f"    {site.site}: {explain(site.result)}")
-    return lines
 
 
 @run_command

@@ -2,10 +2,10 @@
 
 ::
 
-    {"haltdrill-bundle":1,"drill":"...","fleet":"..."}     header
+    {"haltdrill-bundle":2,"drill":"...","fleet":"..."}     header
     {"v":1,"drill":"...","seq":0,"prev":"...",...}         every journal record, byte for byte
     ...
-    {"type":"drill.result","v":1,...}                      what the drill reported
+    {"type":"drill.result","v":2,...}                      what the drill reported
     {"payload":"...","payloadType":"...seal...",...}       the dispatcher's seal over all lines above
 
 The seal says who handed the bundle over; it is not what makes the evidence true. Whoever holds the
@@ -14,6 +14,7 @@ dispatcher's key can seal anything, so the verifier believes only what others si
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +33,21 @@ from protocols.keys import Signer
 from protocols.messages.base import Message, Part
 
 BUNDLE_NAME = "bundle.jsonl"
+BUNDLE_VERSION = 2
+"""Changes with anything in it that an older program could not check."""
+
 BUNDLE_MAX_BYTES = 1024**3
 HEADER_MAX_BYTES = 1024
 LINES_MIN = 4
 """A header, a record, a result and a seal."""
 
+_VERSION = re.compile(rb'\{"haltdrill-bundle":([0-9]{1,9})[,}]')
+
 
 class Header(Part):
     """The first line."""
 
-    version: Literal[1] = Field(default=1, alias="haltdrill-bundle")
+    version: Literal[2] = Field(default=BUNDLE_VERSION, alias="haltdrill-bundle")
     drill: DrillId
     fleet: Digest
 
@@ -126,6 +132,12 @@ def read_header(line: bytes) -> Header | None:
     except ValidationError:
         return None
     return header if header.encode() == line else None
+
+
+def bundle_version(line: bytes) -> int | None:
+    """Return the version that a bundle's first line states, known or not; None if it states none."""
+    found = _VERSION.match(line)
+    return None if found is None else int(found[1])
 
 
 def claimed_fleet(bundle: bytes) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.core import events as ev
 from orchestrator.core.events import DocumentKind
-from orchestrator.evidence.dispatched import demand
+from orchestrator.evidence.checks.spoken import demand
 from orchestrator.evidence.fold import Documents
 from protocols.envelope import parse_envelope
 from protocols.errors import ConfigError

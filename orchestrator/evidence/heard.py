@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
-from orchestrator.core.intake import open_receipt, open_witness
+from orchestrator.core.intake import open_witness
 from orchestrator.core.samples import Instant
-from orchestrator.evidence.dispatched import demand
+from orchestrator.evidence.checks.receipts import check_receipt, open_as_sender
+from orchestrator.evidence.checks.spoken import demand
 from orchestrator.evidence.memo import Memo
 from protocols.envelope import parse_envelope
 from protocols.messages import Closing, Reading, Receipt
@@ -27,8 +28,8 @@ class HeardCheck:
     drill: Drill
     memo: Memo
 
-    def check(self, event: SiteSaid, at: Instant) -> Receipt | Reading | Closing:
-        """Check one input against the drill as it stands before it.
+    def check(self, event: SiteSaid, at: Instant) -> tuple[Receipt | Reading | Closing, str]:
+        """Check one input against the drill as it stands before it, and return it with its digest.
 
         Args:
             event: What the record says.
@@ -45,18 +46,21 @@ class HeardCheck:
             return self._receipt(event, arrival)
         return self._witness(event, arrival)
 
-    def _receipt(self, event: ev.ReceiptReceived, arrival: Instant) -> Receipt:
+    def _receipt(self, event: ev.ReceiptReceived, arrival: Instant) -> tuple[Receipt, str]:
         trust, site, text = self.drill.trust, event.site, event.envelope
+        keys = tuple(sorted(trust.agents[site]))
+        enforcers = trust.records[site].enforcers
         said, digest = self.memo.recall(
-            ("receipt", trust.fleet, site, tuple(sorted(trust.agents[site])), text),
-            lambda: _with_digest(open_receipt(parse_envelope(text.encode()), trust, site)),
+            ("receipt", trust.fleet, site, keys, enforcers, text),
+            lambda: _with_digest(open_as_sender(text, trust, site)),
         )
+        check_receipt(said, self.drill, event, arrival)
         self._concerns(said, digest)
-        ordered = next((run.ordered for run in self.drill.steps if run.order_digest == said.order), None)
-        demand(ordered is not None and arrival >= ordered, "it arrived before the order was given")
-        return said
+        return said, digest
 
-    def _witness(self, event: ev.ReadingReceived | ev.ClosingReceived, arrival: Instant) -> Reading | Closing:
+    def _witness(
+        self, event: ev.ReadingReceived | ev.ClosingReceived, arrival: Instant
+    ) -> tuple[Reading | Closing, str]:
         trust, site, name, text = self.drill.trust, event.site, event.witness, event.envelope
         keys = tuple(sorted(trust.witnesses.get((site, name), ())))
         said, digest = self.memo.recall(
@@ -68,7 +72,7 @@ class HeardCheck:
         if said.quotes.drill == self.drill.drill:
             issued = self.drill.issued[said.quotes.seq]
             demand(arrival >= issued, f"it arrived before challenge {said.quotes.seq}, which it quotes, was issued")
-        return said
+        return said, digest
 
     def _concerns(self, said: Receipt | Reading | Closing, digest: str) -> None:
         demand(digest not in self.drill.seen, "it stands in the journal twice")

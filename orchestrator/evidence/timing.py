@@ -6,7 +6,8 @@ from orchestrator.core import events as ev
 from orchestrator.core.agenda import CLOSING_LIMIT_NS, release_after_s
 from orchestrator.core.drill import Drill
 from orchestrator.core.samples import Instant
-from orchestrator.evidence.dispatched import demand
+from orchestrator.evidence.checks.spoken import demand
+from protocols.controls import LeaseParams
 from protocols.ids import seconds_to_ns
 
 
@@ -19,12 +20,14 @@ def check_timing(event: ev.Event, drill: Drill, now: Instant) -> None:
         JournalError: It came too early, or twice.
     """
     match event:
-        case ev.OrderIssued():
+        case ev.OrderIssued() | ev.BatteryIssued():
             _after(now, drill.step.preflight_from, drill.warrant.steps[drill.step.number].dwell_s, "preflight")
         case ev.OrderPublished():
             demand(drill.step.published is None, "the order's first publish ended before already")
         case ev.ReleaseIssued():
             step = drill.warrant.steps[drill.step.number]
+            leased = isinstance(step.params, LeaseParams)
+            demand(not leased or drill.step.lease.stopped is not None, "its lease was renewed to the end")
             _after(now, drill.step.ordered, release_after_s(step, drill.warrant.challenge_s), "the hold")
         case ev.StepEnded():
             _step_ended(event, drill, now)
