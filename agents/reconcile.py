@@ -197,6 +197,9 @@ def next_action(order: OrderAccepted | None, seen: Observation) -> Action:
     if seen.state is SiteState.GONE:
         # Nothing brings back what was destroyed, and nobody tries.
         return _action_when_gone(order)
+    if order is None and seen.state is SiteState.DARK and not seen.ours:
+        # Somebody else cut it, and who cuts restores.
+        return Action.REST
     if order is None or not acts(order.params):
         # The mark alone is enough: a crash may have fallen between the mark and the action.
         runs = seen.state is SiteState.RUNNING and not seen.ours
