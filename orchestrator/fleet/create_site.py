@@ -11,7 +11,7 @@ from orchestrator.fleet.create_work import Work, process_work, simulated_work
 from orchestrator.fleet.layout import EnforcerLayout, PartyLayout, SiteLayout, WitnessLayout
 from orchestrator.fleet.spec import EnforcerSpec, SiteSpec, WitnessSpec
 from orchestrator.fleet.toml_text import toml_text
-from protocols.config import AgentConfig, BrokerConfig, WitnessConfig
+from protocols.config import AgentConfig, BrokerConfig, EnforcerConfig, FeedActuatorConfig, WitnessConfig
 from protocols.keys import Signer, record_of
 from protocols.messages import Attribute, EnforcerEntry, Message, SiteRecord, WitnessEntry
 from protocols.mock_config import MockConfig
@@ -170,7 +170,22 @@ class _Maker:
         write_text(place.config, toml_text(config, title))
 
     def _make_enforcer(self, enforcer: EnforcerSpec, record: bytes) -> None:
-        self._copy_documents(self._at.enforcer(enforcer.name), record)
+        place, final = self._at.enforcer(enforcer.name), self._final.enforcer(enforcer.name)
+        self._copy_documents(place, record)
+        config = EnforcerConfig(
+            site=self._spec.name,
+            name=enforcer.name,
+            broker=self._issuer.broker,
+            root=final.root.name,
+            policy=final.policy.name,
+            record=final.record.name,
+            key=final.key.name,
+            state=final.state.name,
+            veto=final.veto.name,
+            actuator=FeedActuatorConfig(file=f"../{self._final.feed.name}"),
+        )
+        title = f"haltdrill: enforcer {enforcer.name} of site {self._spec.name}, owned by {enforcer.owner}."
+        write_text(place.config, toml_text(config, title))
 
 
 def _mock_config(spec: SiteSpec, final: SiteLayout) -> MockConfig | None:

@@ -129,6 +129,11 @@ class EnforcerLayout(PartyLayout):
         return self.folder / "enforcer.toml"
 
     @property
+    def veto(self) -> Path:
+        """While this file exists, the enforcer refuses every order."""
+        return self.folder / "veto"
+
+    @property
     def key(self) -> Path:
         """Its private key."""
         return self.folder / "enforcer.key"

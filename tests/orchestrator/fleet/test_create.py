@@ -10,13 +10,23 @@ from orchestrator.fleet.config import OrchestratorConfig
 from orchestrator.fleet.create import create_fleet
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.load import load_documents, load_fleet
-from orchestrator.fleet.plan import load_plan
+from orchestrator.fleet.plan import load_plan, parse_plan
 from orchestrator.fleet.plan_check import check_plan
-from orchestrator.fleet.spec import FleetSpec, SiteSpec, example_sites
-from protocols.config import AgentConfig, WitnessConfig
+from orchestrator.fleet.spec import PROCESS_CONTROLS, FleetSpec, SiteSpec, example_sites, mock_sites
+from protocols.config import (
+    AgentConfig,
+    EnforcerConfig,
+    FeedActuatorConfig,
+    MockDriverConfig,
+    MockProbeConfig,
+    WitnessConfig,
+)
+from protocols.controls import Control
 from protocols.errors import ConfigError, HaltdrillError, TrustError
 from protocols.host.files import read_private_key, read_toml
+from protocols.ids import digest_of
 from protocols.messages import SiteRecord
+from protocols.mock_config import MockConfig, off_levels, register_of, signals_of, work_rates
 from protocols.trust import SiteTrust
 from tests.orchestrator.fleet.conftest import NOW_NS, SPEC
 
@@ -62,6 +72,51 @@ def test_the_configuration_files_parse_and_name_files_that_are_there(made: Fleet
             for name in (config.root, config.policy, config.record, config.key, config.state):
                 assert (folder.folder / name).exists()
     assert read_toml(made.config, OrchestratorConfig).embedded
+
+
+def test_a_simulated_site_and_its_record_come_from_one_configuration(tmp_path: Path) -> None:
+    """Controls, bands, off level, register and instruments of the record are those of what is simulated."""
+    layout = create_fleet(tmp_path / "fleet", FleetSpec(sites=(*example_sites(1), *mock_sites(2))), NOW_NS)
+    trust = load_documents(layout.folder, NOW_NS).trust
+    secrets = set()
+    for site, record in trust.records.items():
+        place = layout.site(site)
+        assert record.mock is place.mock.exists()
+        if not record.mock:
+            assert record.controls == PROCESS_CONTROLS
+            assert (record.enforcers, record.off_levels, record.registry) == ((), (), None)
+            continue
+        simulated = read_toml(place.mock, MockConfig)
+        secrets.add(simulated.device_secret)
+        assert record.controls == tuple(Control)
+        assert record.work == work_rates(simulated)
+        assert record.off_levels == off_levels(simulated)
+        assert record.registry == register_of(simulated).digest
+        assert read_toml(place.config, AgentConfig).driver == MockDriverConfig()
+        for witness in record.witnesses:
+            folder = place.witness(witness.name)
+            probe = read_toml(folder.config, WitnessConfig).probe
+            assert isinstance(probe, MockProbeConfig)
+            assert set(witness.covers) == {name for look in probe.looks for name in signals_of(look, simulated)}
+            assert probe.registry is not None
+            assert digest_of((folder.folder / probe.registry).read_bytes()) == record.registry
+        (enforcer,) = record.enforcers
+        cutter = place.enforcer(enforcer.name)
+        config = read_toml(cutter.config, EnforcerConfig)
+        assert isinstance(config.actuator, FeedActuatorConfig)
+        assert (cutter.folder / config.actuator.file).resolve() == (place.folder / (simulated.feed or "")).resolve()
+        assert read_private_key(cutter.folder / config.key).public_key.keyid == enforcer.key.key_id
+        assert enforcer.owner not in {record.owner, *(witness.owner for witness in record.witnesses)}
+        roots = cutter.root.read_bytes().splitlines()
+        SiteTrust.open(roots, cutter.policy.read_bytes(), cutter.record.read_bytes(), site=site, now_ns=NOW_NS)
+    assert len(secrets) == 2
+
+
+def test_half_of_the_least_work_of_a_real_site_is_a_slowdown_and_no_pause(made: FleetLayout) -> None:
+    """The default band leaves room between a cap of one half and what counts as quiet."""
+    for record in load_documents(made.folder, NOW_NS).trust.records.values():
+        for rate in record.work:
+            assert rate.quiet_per_s * 2 < rate.band_min_per_s // 2
 
 
 def test_each_private_key_is_the_one_that_its_document_names(made: FleetLayout) -> None:
@@ -146,6 +201,22 @@ def test_the_example_plans_are_good_for_the_fleet_they_come_with(made: FleetLayo
     trust = load_documents(fleet.folder, NOW_NS).trust
     for name, sites in (("pause", 5), ("shutdown", 1)):
         assert len(check_plan(load_plan(fleet.plans / f"{name}.yaml"), trust, now_ns=NOW_NS)) == sites
+    assert sorted(path.name for path in fleet.plans.iterdir()) == ["pause.yaml", "shutdown.yaml"]
+
+
+def test_the_example_plans_of_simulated_sites_are_good_and_exercise_all_twelve(tmp_path: Path) -> None:
+    """A fleet of simulated sites begins with a plan of every control, and with a ladder to the power cut."""
+    fleet = create_fleet(tmp_path / "mock", FleetSpec(sites=mock_sites(4)), NOW_NS)
+    trust = load_documents(fleet.folder, NOW_NS).trust
+    plans = {path.stem: load_plan(path) for path in fleet.plans.glob("*.yaml")}
+    assert sorted(plans) == ["all-controls", "ladder", "pause", "shutdown"]
+    for source in plans.values():
+        assert check_plan(source, trust, now_ns=NOW_NS)
+    assert {step.params.control for step in plans["all-controls"].plan.steps} == {*Control}
+    assert [rung.params.control for rung in plans["ladder"].plan.steps[0].rungs] == ["pause", "shutdown", "power_cut"]
+    template = fleet.plans / "decommission-fire.yaml.template"
+    filled = template.read_text().replace("SITE", "mock-eu-north-1")
+    assert check_plan(parse_plan(filled.encode(), "t"), trust, now_ns=NOW_NS) == ("mock-eu-north-1",)
 
 
 def test_a_changed_document_is_named_by_its_file(tmp_path: Path) -> None:
