@@ -184,8 +184,8 @@ def envelopes_in(messages: list[Inbound], topic: str) -> list[Envelope]:
     return [envelope for message in messages if message.topic == topic for envelope in split_frame(message.payload)]
 
 
-def receipt_of(envelope: Envelope, site: str) -> Receipt:
-    """Verify and read a receipt."""
-    key = PublicKey.load(kit.public_of(kit.agent_label(site)))
+def receipt_of(envelope: Envelope, site: str, label: str | None = None) -> Receipt:
+    """Verify and read a receipt of a site's agent, or of whoever has the key that belongs to `label`."""
+    key = PublicKey.load(kit.public_of(label or kit.agent_label(site)))
     receipt, _ = open_envelope(envelope, Receipt, {key.key_id: key})
     return receipt

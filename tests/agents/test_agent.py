@@ -4,140 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 import pytest
 
-from agents.agent import Agent, AgentParts
-from agents.ledger import Identity, Ledger
-from agents.lying import LyingDriver
 from agents.observation import SiteState
 from protocols.controls import ShutdownParams
 from protocols.envelope import open_envelope, seal, split_frame
 from protocols.errors import DriverError
 from protocols.keys import PublicKey
-from protocols.messages import Outcome, Presence, Receipt
+from protocols.messages import Outcome, Presence
 from protocols.reasons import Reason
-from protocols.transport.base import Inbound
-from protocols.transport.memory import MemoryBroker, MemoryTransport
+from protocols.transport.memory import MemoryTransport
 from tests import kit
-from tests.agents.doubles import FakeDriver, MemoryDisk, quiet_log, receipt_of, until
-from tests.virtual import LoopClock, run_virtual
-
-SITE = "alpha"
-S = 1_000_000_000
-T = TypeVar("T")
-
-
-async def inline(call: Callable[[], T]) -> T:
-    """Run a blocking call right here: virtual time has no threads."""
-    return call()
-
-
-class Bench:
-    """One agent, its broker, and somebody who listens."""
-
-    def __init__(self) -> None:
-        self.fleet = kit.make_fleet()
-        self.clock = LoopClock()
-        self.broker = MemoryBroker()
-        self.disk = MemoryDisk()
-        self.driver = FakeDriver()
-        self.lying = False
-        self.veto = False
-        self.heard: list[Inbound] = []
-        self.offload: Callable[[Callable[[], Any]], Awaitable[Any]] = inline
-        self._task: asyncio.Task[None] | None = None
-        self._stop = asyncio.Event()
-        self._ears: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        if self._ears is None:
-            self._ears = asyncio.create_task(self._listen())
-        identity = Identity(self.fleet.fleet, SITE, kit.key_of(kit.agent_label(SITE)))
-        trust = self.fleet.site_trust(SITE)
-        parts = AgentParts(
-            trust=trust,
-            signer=identity.signer,
-            ledger=Ledger.open(self.disk, identity, new_id="ab" * 16, now_ns=self.clock.wall_ns()),
-            driver=LyingDriver(self.driver) if self.lying else self.driver,
-            clock=self.clock,
-            log=quiet_log(),
-            veto=lambda: self.veto,
-            connect=lambda: MemoryTransport(
-                self.broker, self.fleet.topics.agent_filters(SITE), clock=self.clock, client_id="agent"
-            ),
-            software="haltdrill test",
-            offload=self.offload,
-        )
-        self._stop = asyncio.Event()
-        self._task = asyncio.create_task(Agent(parts).run(self._stop))
-
-    async def crash(self) -> None:
-        """End the agent as SIGKILL would: nothing of it runs any more."""
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def stop(self) -> None:
-        """Ask the agent to stop, and wait for it."""
-        assert self._task is not None
-        self._stop.set()
-        await self._task
-
-    async def close(self) -> None:
-        for task in (self._task, self._ears):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-
-    async def _listen(self) -> None:
-        base = self.fleet.topics.base
-        ears = MemoryTransport(self.broker, [f"{base}/#"], clock=self.clock, client_id="ears")
-        async with ears:
-            while True:
-                self.heard += await ears.receive(100)
-
-    @property
-    def raw(self) -> list[bytes]:
-        topic = self.fleet.topics.agent(SITE)
-        return [message.payload for message in self.heard if message.topic == topic]
-
-    @property
-    def receipts(self) -> list[Receipt]:
-        return [receipt_of(envelope, SITE) for frame in self.raw for envelope in split_frame(frame)]
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [receipt.outcome for receipt in self.receipts]
-
-    def publish(self, topic: str, frame: bytes) -> None:
-        self.broker.route(topic, frame)
-
-    def issue(self, **changes: Any) -> tuple[Any, bytes]:
-        warrant = self.fleet.warrant(**changes)
-        now = {
-            "issued_at": self.fleet.at(self.clock.boot_ns() / S),
-            "expires_at": self.fleet.at(self.clock.boot_ns() / S + 60),
-        }
-        order = self.fleet.order(warrant, **now)
-        frame = self.fleet.order_frame(order, self.fleet.approve(warrant))
-        self.publish(self.fleet.topics.orders, frame)
-        return order, frame
-
-
-def on_bench(test: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
-    """Run a test on virtual time, with a bench that is cleared away afterwards."""
-
-    async def run() -> None:
-        bench = Bench()
-        try:
-            await test(bench)
-        finally:
-            await bench.close()
-
-    run_virtual(run())
+from tests.agents.bench import SITE, Bench, S, on_bench
+from tests.agents.doubles import until
+from tests.virtual import LoopClock
 
 
 def test_from_the_order_to_the_end_of_its_hold() -> None:

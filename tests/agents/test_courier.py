@@ -7,10 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from agents.courier import Courier, Parcel, Ration
+from protocols.clock import Clock
 from protocols.errors import TransportError
 from protocols.host.clock import ManualClock, SystemClock
 from protocols.transport.base import Inbound
 from tests.agents.doubles import quiet_log, until
+from tests.virtual import LoopClock, run_virtual
 
 FLOOD = 2_000
 
@@ -24,14 +26,16 @@ class FloodedTransport:
         self.received = 0
         self.published: list[tuple[str, int]] = []
         self.failures = 0
+        self.entered = self.left = 0
 
     async def __aenter__(self) -> Self:
+        self.entered += 1
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        pass
+        self.left += 1
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         if self.failures:
@@ -46,16 +50,16 @@ class FloodedTransport:
         return [Inbound("t", b"x", 0)]
 
 
-def courier_on(transport: FloodedTransport, **changes: int) -> Courier:
+def courier_on(transport: FloodedTransport, *, waiting_max: int = 10, clock: Clock | None = None) -> Courier:
     """Make a courier that connects to `transport`."""
     return Courier(
         lambda: transport,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         log=quiet_log(),
         program="agent",
         take=lambda _message: None,
         presence=lambda: Parcel("presence", b"here"),
-        waiting_max=changes.get("waiting_max", 10),
+        waiting_max=waiting_max,
     )
 
 
@@ -97,6 +101,34 @@ async def test_the_queue_has_a_bound() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [topic for topic, _ in transport.published if topic != "presence"] == ["second", "third"]
+
+
+def test_told_to_leave_it_stays_away_until_it_is_told_to_come_back() -> None:
+    """While it is away nothing goes in or out, whatever is sent; then everything that waited goes out in order."""
+
+    async def scenario() -> None:
+        transport = FloodedTransport()
+        transport.received = FLOOD
+        courier = courier_on(transport, clock=LoopClock())
+        task = asyncio.create_task(courier.run())
+        await until(lambda: transport.published)
+        courier.leave()
+        courier.leave()
+        assert courier.away
+        await until(lambda: transport.left)
+        transport.published.clear()
+        for name in ("first", "second"):
+            courier.send(name, b"")
+        await asyncio.sleep(3600)
+        assert (transport.entered, transport.published) == (1, [])
+        courier.come_back()
+        await courier.flushed()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (transport.entered, transport.left) == (2, 2)
+        assert [topic for topic, _ in transport.published if topic != "presence"] == ["first", "second"]
+
+    run_virtual(scenario())
 
 
 def test_a_ration_refills_with_time() -> None:
