@@ -1,6 +1,7 @@
-"""`haltdrill agent` and `haltdrill witness`.
+"""`haltdrill agent`, `haltdrill witness` and `haltdrill enforcer`.
 
-Each imports only its own half: a witness's process holds none of the code that acts. Exit codes: 0
+Each imports only its own part: a witness's process holds none of the code that acts, and an enforcer's
+none of the drivers. Exit codes: 0
 stopped as asked, 2 bad usage or configuration, 3 the machine failed us.
 """
 
@@ -29,3 +30,14 @@ def main_witness(argv: Sequence[str]) -> int:
     from agents.run_witness import run_witness  # noqa: PLC0415 - see above
 
     return run_witness(argv)
+
+
+def main_enforcer(argv: Sequence[str]) -> int:
+    """Run `haltdrill enforcer` with the arguments after `enforcer`, and return its exit code.
+
+    Raises:
+        HaltdrillError: It could not run; the message says why, `exit_code` how to exit.
+    """
+    from agents.run_enforcer import run_enforcer  # noqa: PLC0415 - see above
+
+    return run_enforcer(argv)

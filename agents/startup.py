@@ -1,4 +1,4 @@
-"""What the agent and the witness do alike when they start: options, documents, key, broker, signals."""
+"""What agents, witnesses and enforcers do alike when they start: options, documents, key, broker, signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from protocols.clock import Clock
-from protocols.config import AgentConfig, BrokerConfig, WitnessConfig
+from protocols.config import AgentConfig, BrokerConfig, EnforcerConfig, WitnessConfig
 from protocols.errors import ConfigError, UntrustedInput
 from protocols.host.files import read_bytes, read_private_key
 from protocols.host.logs import configure
@@ -63,7 +63,7 @@ def say_checked(what: str) -> int:
     return 0
 
 
-def open_trust(config: AgentConfig | WitnessConfig, base: Path, clock: Clock) -> SiteTrust:
+def open_trust(config: AgentConfig | WitnessConfig | EnforcerConfig, base: Path, clock: Clock) -> SiteTrust:
     """Open the three documents that a site holds.
 
     Raises:

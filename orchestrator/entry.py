@@ -1,4 +1,4 @@
-"""The `haltdrill` command: hands over to the agent, the witness, or everything else.
+"""The `haltdrill` command: hands over to the agent, the witness, the enforcer, or everything else.
 
 It imports nothing heavy itself, so that an agent at a site pays for nothing that it does not use.
 """
@@ -62,6 +62,10 @@ def _dispatch(arguments: list[str]) -> int:
             from agents.cli import main_witness  # noqa: PLC0415 - only what this program needs
 
             return main_witness(rest)
+        case ["enforcer", *rest]:
+            from agents.cli import main_enforcer  # noqa: PLC0415 - only what this program needs
+
+            return main_enforcer(rest)
         case _:
             return _orchestrator(arguments)
 
@@ -74,7 +78,7 @@ def _orchestrator(arguments: list[str]) -> int:
             raise
         raise ConfigError(
             f"this command needs {error.name}, which is not installed",
-            remedy="pip install 'haltdrill[orchestrator]'; only agent and witness work without",
+            remedy="pip install 'haltdrill[orchestrator]'; only agent, witness and enforcer work without",
         ) from None
     result = app(args=arguments, prog_name="haltdrill", standalone_mode=True)
     return result if isinstance(result, int) else 0
