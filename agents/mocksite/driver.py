@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from agents.mocksite.command import Command
 from agents.mocksite.offload import NotYet
-from agents.mocksite.world import Command, World
+from agents.mocksite.world import World
 from agents.observation import Observation, SiteState
 from protocols.clock import Clock
 from protocols.controls import CATALOGUE, Actor, Params, SlowdownParams

@@ -79,10 +79,9 @@ class Job:
     def clock_after(self, span_s: float) -> float:
         """Return its rate `span_s` from now."""
         change = self.goal - self.clock
-        reach = self.slope_per_s * span_s
-        if abs(change) <= reach:
+        if not math.isfinite(self.slope_per_s) or abs(change) <= self.slope_per_s * span_s:
             return self.goal
-        return self.clock + math.copysign(reach, change)
+        return self.clock + math.copysign(self.slope_per_s * span_s, change)
 
     def advance(self, from_ns: int, to_ns: int, *, starved: bool) -> None:
         """Let time pass: do the work of a span and move the rate on.

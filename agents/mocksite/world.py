@@ -11,10 +11,10 @@ import hashlib
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 from agents.mocksite.chance import Ripple
+from agents.mocksite.command import Command, state_under
 from agents.mocksite.devices import Devices
 from agents.mocksite.faults import Faults
 from agents.mocksite.jobs import NS_PER_S, Job
@@ -41,19 +41,6 @@ from protocols.errors import DriverError
 from protocols.mock_config import Fault, MockConfig, work_signal
 
 _CONTROL, _POWER = "control", "power"
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What the site's control plane was told.
-
-    Attributes:
-        params: The control.
-        clock: The clock that all accelerators are throttled to, as a part of the full one.
-    """
-
-    params: Params
-    clock: float = 1.0
 
 
 class ProcessTap:
@@ -180,7 +167,7 @@ class World:
             return SiteState.DARK
         if not self.settled:
             return SiteState.MIXED
-        return SiteState.RUNNING if self._in_force is None else _state_under(self._in_force.params)
+        return SiteState.RUNNING if self._in_force is None else state_under(self._in_force.params)
 
     @property
     def in_force(self) -> Params | None:
@@ -386,27 +373,3 @@ class World:
         """Send a canary from inside; see `Network.send`."""
         isolated = isinstance(self.in_force, IsolateParams)
         return self.network.send(token, isolated=isolated, powered=self._booted)
-
-
-def _state_under(params: Params) -> SiteState:  # noqa: PLR0911 - one for each control
-    match params:
-        case SlowdownParams():
-            return SiteState.SLOWED
-        case RunCapParams():
-            return SiteState.CAPPED
-        case SelectivePauseParams():
-            return SiteState.SELECTIVE
-        case PauseParams() | LeaseParams():
-            return SiteState.PAUSED
-        case IsolateParams():
-            return SiteState.ISOLATED
-        case ShutdownParams():
-            return SiteState.STOPPED
-        case PowerCutParams():
-            return SiteState.DARK
-        case DecommissionParams(phase=phase):
-            return SiteState.GONE if phase == "fire" else SiteState.RUNNING
-        case StandbyParams() | RefusalParams() | CensusParams():
-            return SiteState.RUNNING
-        case _:
-            assert_never(params)
