@@ -1,52 +1,45 @@
-"""`haltdrill demo`: a whole drill on real processes of this machine, which all end with it."""
+"""`haltdrill demo`: a whole drill on this machine, of real processes or simulated sites, which all end with it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import secrets
-import shutil
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from orchestrator.cli.common import ExitCode, JsonFlag, print_json, run_command
 from orchestrator.cli.conducting import conduct_in_view
 from orchestrator.cli.connecting import transport_to
-from orchestrator.cli.drill_commands import LOG_NAME
 from orchestrator.cli.finishing import Finished, tell, write_files
 from orchestrator.cli.screen import Screen
 from orchestrator.core.drill import Drill
-from orchestrator.demo.plan import demo_plan
+from orchestrator.demo.folder import LOG_NAME, cleared
 from orchestrator.demo.sites import DemoSites
+from orchestrator.demo.wanted import ALL, LADDER_SITES, SITES, Wanted, wanted
 from orchestrator.fleet.approve import prepare_approval, warrant_path
 from orchestrator.fleet.create import create_fleet
+from orchestrator.fleet.explain_text import list_text
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.load import LoadedFleet, load_fleet
 from orchestrator.fleet.plan import load_plan
-from orchestrator.fleet.spec import FleetSpec, example_sites
+from orchestrator.fleet.spec import FleetSpec
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.runtime.broker import EmbeddedBroker
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.leash import Leash
-from protocols.controls import Control
-from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_private_key, write_atomic
 from protocols.host.logs import configure, get_logger
 from protocols.topics import Topics
 
 OUT = Path("drill-out")
-APPROVALS = 2
 PRESENCE_S = 30.0
-_MARK = ".haltdrill-demo"
-_OURS = frozenset({_MARK, LOG_NAME, "fleet", "logs", "drills"})
-"""What a demo makes in its folder."""
+_NONCE_BYTES = 16
 
 
 def register(app: typer.Typer) -> None:
@@ -57,8 +50,20 @@ def register(app: typer.Typer) -> None:
 @run_command
 def demo(
     *,
-    sites: Annotated[int, typer.Option(min=1, max=50, help="How many sites.")] = 5,
-    controls: Annotated[str, typer.Option(help="Controls to exercise, in order, with commas.")] = "pause",
+    sites: Annotated[
+        int | None,
+        typer.Option(min=1, max=50, help=f"How many sites; {SITES} if not given, with --ladder {LADDER_SITES}."),
+    ] = None,
+    controls: Annotated[
+        str | None,
+        typer.Option(help=f"Controls to exercise, in order, with commas, or {ALL}; a pause if not given."),
+    ] = None,
+    mock: Annotated[
+        bool, typer.Option("--mock", help="Simulated sites, which do all twelve controls, in place of real processes.")
+    ] = False,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="Show an escalation: simulated sites, of which some misbehave on purpose.")
+    ] = False,
     lying_site: Annotated[
         bool, typer.Option("--lying-site", help="Let one agent report a halt while its work goes on.")
     ] = False,
@@ -70,74 +75,19 @@ def demo(
     """Run a whole drill on this machine: real workloads, agents and witnesses, each a process of its own.
 
     Every site is seen at work, ordered to halt, witnessed halted, held, released and seen back.
-    It ends within a minute and leaves no process behind, however it ends.
+    Each control takes a quarter of a minute at most, and no process is left behind, however it ends.
     """
-    chosen = _controls(controls)
+    asked = wanted(sites, controls, mock=mock, ladder=ladder, lying=lying_site)
     clock = SystemClock()
     console = Screen(stderr=as_json)
     folder = out.absolute()
-    with _cleared(folder):
-        finished, layout = asyncio.run(_demo(folder, sites, chosen, clock, console, lying=lying_site))
+    with cleared(folder):
+        finished, layout = asyncio.run(_demo(folder, asked, clock, console))
     shown = _relative(finished)
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
     tell(shown, console, root=_near(layout.documents.root))
     return finished.exit_code
-
-
-def _controls(text: str) -> list[Control]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    known = {control.value for control in Control}
-    for word in words:
-        if word not in known:
-            raise ConfigError(
-                f"there is no control {word!r}", where="--controls", remedy=f"one of {', '.join(sorted(known))}"
-            )
-    if not words:
-        raise ConfigError("names no control", where="--controls", remedy=f"one of {', '.join(sorted(known))}")
-    return [Control(word) for word in words]
-
-
-@contextlib.contextmanager
-def _cleared(folder: Path) -> Iterator[None]:
-    """Make room for this demo and keep others out of it: only what an earlier demo left is ever removed.
-
-    Raises:
-        ConfigError: There is something else, another demo, or the folder cannot be made.
-    """
-    remedy = "give another folder with --out"
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise ConfigError("is there already and is no demo's", where=str(folder), remedy=remedy)
-    try:
-        there = {entry.name: entry for entry in folder.iterdir()} if folder.exists() else {}
-        others = sorted(there.keys() - _OURS) if _MARK in there else sorted(there)
-        if others:
-            what = f"is there already, with {others[0]} in it, which no demo made"
-            raise ConfigError(what, where=str(folder), remedy=remedy)
-        folder.mkdir(parents=True, exist_ok=True)
-        mark = (folder / _MARK).open("a")
-    except OSError as error:
-        raise ConfigError(f"cannot be made ready: {error.strerror}", where=str(folder), remedy=remedy) from error
-    with mark:
-        try:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                "another demo is running there", where=str(folder), remedy="wait for it, or give --out another folder"
-            ) from None
-        _remove(there[name] for name in sorted(there.keys() - {_MARK}))
-        yield
-
-
-def _remove(entries: Iterable[Path]) -> None:
-    for entry in entries:
-        try:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-        except OSError as error:
-            raise ConfigError(f"cannot be removed: {error.strerror}", where=str(entry)) from error
 
 
 def _near(path: Path) -> Path:
@@ -150,18 +100,15 @@ def _relative(finished: Finished) -> Finished:
     return replace(finished, bundle=_near(finished.bundle), report=_near(finished.report))
 
 
-async def _demo(
-    folder: Path, count: int, controls: list[Control], clock: SystemClock, console: Console, *, lying: bool
-) -> tuple[Finished, FleetLayout]:
+async def _demo(folder: Path, asked: Wanted, clock: SystemClock, console: Console) -> tuple[Finished, FleetLayout]:
     configure("orchestrator", path=folder / LOG_NAME, level="debug", json=True)
     with Leash() as leash:
         async with EmbeddedBroker(leash=leash) as broker:
             console.print(f"broker      nats-server on {broker.config.host}:{broker.config.port}", highlight=False)
-            layout, loaded = _make_fleet(folder, count, broker.config.port, clock, lying=lying)
-            warrant = _approve(layout, loaded, controls, clock, console)
+            layout, loaded = _make_fleet(folder, asked, broker.config.port, clock)
+            warrant = _approve(layout, loaded, asked, clock, console)
             parties = DemoSites(leash, layout, folder / "logs")
-            await parties.start(loaded.trust, sorted(loaded.trust.records))
-            console.print(f"processes   {len(parties.parties)} agents and witnesses started", highlight=False)
+            await _start(parties, loaded, asked, console)
             signer = read_private_key(layout.dispatcher_key)
             store = SqliteJournal(Path(loaded.config.journal))
             try:
@@ -169,6 +116,17 @@ async def _demo(
                 return write_files(store, drill.drill, signer, folder / "drills"), layout
             finally:
                 store.close()
+
+
+async def _start(parties: DemoSites, loaded: LoadedFleet, asked: Wanted, console: Console) -> None:
+    if not asked.mock:
+        await parties.start(loaded.trust, sorted(loaded.trust.records))
+        console.print(f"processes   {len(parties.parties)} agents and witnesses started", highlight=False)
+        return
+    await parties.start_simulated()
+    console.print(f"simulated   {len(asked.specs)} sites started, in one process", highlight=False)
+    for site, mischief in sorted(asked.mischief.items()):
+        console.print(Text(f"on purpose  {site} {mischief.words}", style="yellow"))
 
 
 async def _conduct(
@@ -181,29 +139,30 @@ async def _conduct(
         return await conduct_in_view(conductor, warrant, console, beside=parties.watch())
 
 
-def _make_fleet(
-    folder: Path, count: int, port: int, clock: SystemClock, *, lying: bool
-) -> tuple[FleetLayout, LoadedFleet]:
-    specs = list(example_sites(count))
-    if lying:
-        specs[-1] = replace(specs[-1], lie=True)
-    layout = create_fleet(folder / "fleet", FleetSpec(sites=tuple(specs), port=port), clock.wall_ns())
+def _make_fleet(folder: Path, asked: Wanted, port: int, clock: SystemClock) -> tuple[FleetLayout, LoadedFleet]:
+    layout = create_fleet(folder / "fleet", FleetSpec(sites=asked.specs, port=port), clock.wall_ns())
+    for site, mischief in asked.mischief.items():
+        if mischief.vetoes:
+            layout.site(site).veto.touch()
     return layout, load_fleet(layout.folder, clock.wall_ns())
 
 
-def _approve(
-    layout: FleetLayout, loaded: LoadedFleet, controls: list[Control], clock: SystemClock, console: Console
-) -> bytes:
-    """Have two owners approve the demo's plan, just as two people would."""
+def _approve(layout: FleetLayout, loaded: LoadedFleet, asked: Wanted, clock: SystemClock, console: Console) -> bytes:
+    """Have as many owners approve the demo's plan as it takes, just as so many people would."""
     plan = layout.plans / "demo.yaml"
-    write_atomic(plan, demo_plan(sorted(loaded.trust.records), controls, clock.wall_ns()).encode())
+    write_atomic(plan, asked.plan(clock.wall_ns()).encode())
     path = warrant_path(plan)
-    owners = sorted({entry.owner for entry in loaded.trust.policy.approvers})[:APPROVALS]
-    for owner in owners:
+    approved_by: tuple[str, ...] = ()
+    for owner in sorted({entry.owner for entry in loaded.trust.policy.approvers}):
         signer = read_private_key(layout.approver_key(owner))
-        approval = prepare_approval(
-            load_plan(plan), loaded.trust, signer, path, nonce=lambda: secrets.token_hex(16), now_ns=clock.wall_ns()
-        )
+        approval = prepare_approval(load_plan(plan), loaded.trust, signer, path, nonce=_nonce, now_ns=clock.wall_ns())
         approval.write()
-    console.print(f"warrant     approved by {' and '.join(owners)}", highlight=False)
+        approved_by = approval.approved_by
+        if not approval.missing:
+            break
+    console.print(f"warrant     approved by {list_text(approved_by)}", highlight=False)
     return path.read_bytes().strip()
+
+
+def _nonce() -> str:
+    return secrets.token_hex(_NONCE_BYTES)

@@ -3,45 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from orchestrator.fleet.plan_steps import Pace, hold_s, ladder_hold_s, ladder_yaml, step_of, step_yaml
 from protocols.controls import Control
 from protocols.ids import format_utc, seconds_to_ns
+from protocols.messages.orders import CLIMB_CHALLENGES
 
+CHALLENGE_S = 0.25
+LADDER = (Control.PAUSE, Control.SHUTDOWN, Control.POWER_CUT)
+PROTECTED = ("evals", "interpretability", "safety")
+
+UPS_S = 2.0
+"""How long the power of the demo's simulated sites rides through a cut, seconds."""
+
+PACE = Pace(
+    dwell_s=2,
+    limit_s=4,
+    stop_limit_s=6,
+    cut_limit_s=8,
+    restore_limit_s=10,
+    spare_s=1,
+    max_gap_s=1.5,
+    grace_s=3,
+    licence_s=2,
+    renewed_s=2,
+    armed_for_s=600,
+)
+"""Each step of the demo is over within a quarter of a minute."""
+
+MOCK_PACE = replace(PACE, stop_limit_s=9, grace_s=6)
+"""At simulated sites a checkpoint takes as long as it is large."""
+
+_CLIMB_S = CLIMB_CHALLENGES * CHALLENGE_S
 _WINDOW_S = 3600
 
-_STEP = """\
-  - name: {control}
-    control: {control}
-{parameters}    response_limit_s: {limit_s:g}
-    dwell_s: 2
-    hold_s: {hold_s:g}
-    restore_limit_s: 10
-    quorum: 2
-    max_gap_s: 1.5
-"""
 
-
-def demo_plan(sites: Sequence[str], controls: Sequence[Control], now_ns: int) -> str:
+def demo_plan(sites: Sequence[str], controls: Sequence[Control], now_ns: int, pace: Pace) -> str:
     """Return the demo's plan as YAML.
 
     Args:
         sites: The sites to exercise.
         controls: The controls to exercise, a step each, in this order.
         now_ns: Wall time, nanoseconds: where its window begins.
+        pace: How long things take.
     """
+    steps = [step_of(control, pace, PROTECTED) for control in controls]
+    text = "".join(step_yaml(step, pace) for step in steps)
+    return _head("The demo: one step for each control", sites, sum(hold_s(step, pace) for step in steps), now_ns) + text
+
+
+def ladder_plan(sites: Sequence[str], now_ns: int) -> str:
+    """Return the plan of the demo that escalates, as YAML.
+
+    Args:
+        sites: The sites to exercise.
+        now_ns: Wall time, nanoseconds: where its window begins.
+    """
+    rungs = [step_of(control, MOCK_PACE) for control in LADDER]
+    title = "The demo of a ladder: pause, and harsher where that does not halt"
+    text = ladder_yaml("ladder", rungs, MOCK_PACE, climb_s=_CLIMB_S)
+    return _head(title, sites, ladder_hold_s(rungs, MOCK_PACE, _CLIMB_S), now_ns) + text
+
+
+def _head(title: str, sites: Sequence[str], held_s: float, now_ns: int) -> str:
     listed = "".join(f"    - {site}\n" for site in sites)
-    steps = "".join(_step(control) for control in controls)
     return (
-        f"name: demo\ntitle: The demo, on real processes of this machine\n"
+        f"name: demo\ntitle: '{title}'\n"
         f"audience:\n  sites:\n{listed}"
         f"window:\n  not_before: {format_utc(now_ns)}\n"
         f"  not_after: {format_utc(now_ns + seconds_to_ns(_WINDOW_S))}\n"
-        f"challenge_s: 0.25\nuses: 1\nmin_between_uses_s: 0\nmax_total_held_s: 120\n"
-        f"steps:\n{steps}"
+        f"challenge_s: {CHALLENGE_S:g}\nuses: 1\nmin_between_uses_s: 0\nmax_total_held_s: {held_s:g}\n"
+        f"steps:\n"
     )
-
-
-def _step(control: Control) -> str:
-    if control is Control.SHUTDOWN:
-        return _STEP.format(control=control.value, parameters="    grace_s: 3\n", limit_s=6, hold_s=9)
-    return _STEP.format(control=control.value, parameters="", limit_s=4, hold_s=7)

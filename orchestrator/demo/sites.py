@@ -1,4 +1,4 @@
-"""Starts the demo's agents and witnesses, each an operating-system process of its own."""
+"""Starts the demo's parties: real ones as a process each, all simulated sites together in one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POLL_S = 0.2
 
 @dataclass(slots=True)
 class Party:
-    """One running agent or witness.
+    """One running agent or witness, or the process of all simulated sites.
 
     Attributes:
         name: Its site, and what it is there.
@@ -46,8 +46,17 @@ class DemoSites:
     logs: Path
     parties: list[Party] = field(default_factory=list)
 
+    async def start_simulated(self) -> None:
+        """Start the one process that has all simulated sites, with their agents, witnesses and enforcers.
+
+        Raises:
+            ChildError: It did not start.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        await self._spawn("mocksite", "mocksite", "--sites", str(self.layout.sites))
+
     async def start(self, trust: FleetTrust, sites: Iterable[str]) -> None:
-        """Start the agent and all witnesses of each site.
+        """Start the agent and all witnesses of each site of real processes.
 
         Raises:
             ChildError: One of them did not start.
@@ -55,13 +64,14 @@ class DemoSites:
         self.logs.mkdir(parents=True, exist_ok=True)
         for site in sites:
             folder = self.layout.site(site)
-            await self._spawn(f"{site} agent", "agent", folder.config)
+            await self._spawn(f"{site} agent", "agent", "--config", str(folder.config))
             for witness in trust.records[site].witnesses:
-                await self._spawn(f"{site} {witness.name}", "witness", folder.witness(witness.name).config)
+                config = folder.witness(witness.name).config
+                await self._spawn(f"{site} {witness.name}", "witness", "--config", str(config))
 
-    async def _spawn(self, name: str, role: str, config: Path) -> None:
+    async def _spawn(self, name: str, role: str, *options: str) -> None:
         log = self.logs / f"{name.replace(' ', '-')}.log"
-        argv = [sys.executable, "-m", "orchestrator.entry", role, "--config", str(config), "--log", str(log)]
+        argv = [sys.executable, "-m", "orchestrator.entry", role, *options, "--log", str(log)]
         with (self.logs / f"{name.replace(' ', '-')}.err").open("wb") as stderr:
             # One thread of a maths library for each of twenty processes would swamp two cores.
             env = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.demo_command import _cleared as cleared
+from orchestrator.demo.folder import cleared
 from protocols.errors import ConfigError
 
 MARK = ".haltdrill-demo"
