@@ -17,7 +17,8 @@ from orchestrator.journal.base import JournalStore
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.runtime.loop import Observer, Runtime
 from orchestrator.runtime.opening import open_drill
-from protocols.envelope import Envelope, open_envelope, seal, split_frame
+from protocols.controls import LeaseParams, Params, PauseParams, RefusalParams, StandbyParams
+from protocols.envelope import Envelope, open_envelope, split_frame
 from protocols.ids import format_utc
 from protocols.keys import PublicKey
 from protocols.messages import (
@@ -25,7 +26,8 @@ from protocols.messages import (
     Challenge,
     Closing,
     Counter,
-    Link,
+    Fact,
+    Licence,
     Message,
     Order,
     Outcome,
@@ -33,15 +35,17 @@ from protocols.messages import (
     Quoted,
     Reading,
     Recall,
-    Receipt,
     Release,
     Signal,
     Warrant,
 )
 from protocols.reasons import Reason
+from protocols.signals import FEED, FEED_OFF, FEED_ON, POWER
 from protocols.transport.base import Transport
 from protocols.transport.memory import MemoryBroker, MemoryTransport
+from protocols.trust import Accepted, Noted, Refused, Repeat
 from tests.kit import (
+    APPROVERS,
     CPU_SIGNAL,
     DISPATCHERS,
     PROCESSES_SIGNAL,
@@ -53,94 +57,13 @@ from tests.kit import (
     public_of,
     witness_label,
 )
+from tests.orchestrator.runtime.enforcing import ScriptedEnforcer
+from tests.orchestrator.runtime.gate import Gate
+from tests.orchestrator.runtime.leasing import Lease
+from tests.orchestrator.runtime.parts import Chain, Load, Script, receipt
 from tests.virtual import LoopClock
 
-RATE_US_PER_S = 500_000
-NO_BODY = "0" * 64
-
-
-@dataclass
-class Load:
-    """The site's true work, exactly integrated."""
-
-    clock: LoopClock
-    active: bool = True
-    processes: int = 3
-    _done_us: float = 0.0
-    _since_ns: int | None = None
-
-    def work_us(self) -> int:
-        """Return the cumulative work so far."""
-        now_ns = self.clock.boot_ns()
-        if self._since_ns is not None and self.active:
-            self._done_us += (now_ns - self._since_ns) / 1e9 * RATE_US_PER_S
-        self._since_ns = now_ns
-        return int(self._done_us)
-
-    def switch(self, *, active: bool) -> None:
-        """Start or stop the work now."""
-        self.work_us()
-        self.active = active
-
-
-@dataclass
-class Script:
-    """What one site does wrong.
-
-    Attributes:
-        lies: Reports a halt and works on.
-        silent: Its agent answers nothing.
-        refuses: Its agent refuses every order.
-        provoked: Its agent first meets the order with a warrant that somebody tampered with.
-        delay_s: Time from the order to the halt.
-        resumes_after_s: Begins to work again inside the hold, this long after the halt.
-        stays_down: Never comes back.
-        idle: Has no load from the start.
-        lost: By witness, positions of readings that are lost on the wire.
-        never_resends: Witnesses that ignore recalls.
-        no_closing: Witnesses that stop before their closing.
-        mute: Witnesses that say nothing.
-        blind: Witnesses that always report work.
-        mad_clock: Witnesses whose own clock makes no sense.
-    """
-
-    lies: bool = False
-    silent: bool = False
-    refuses: bool = False
-    provoked: bool = False
-    delay_s: float = 0.4
-    resumes_after_s: float | None = None
-    stays_down: bool = False
-    idle: bool = False
-    lost: dict[str, frozenset[int]] = field(default_factory=dict)
-    never_resends: frozenset[str] = frozenset()
-    no_closing: frozenset[str] = frozenset()
-    mute: frozenset[str] = frozenset()
-    blind: frozenset[str] = frozenset()
-    mad_clock: frozenset[str] = frozenset()
-
-
-class Chain:
-    """A sender's chain of signed messages."""
-
-    def __init__(self, label: str, clock: LoopClock) -> None:
-        self.signer = key_of(label)
-        self.clock = clock
-        self.sent: list[bytes] = []
-        self.mad = False
-        self._prev = NO_BODY
-
-    def link(self) -> Link:
-        """Return the place of the next message."""
-        boot_ns = self.clock.boot_ns() * (9 if self.mad else 1)
-        return Link(seq=len(self.sent) + 1, prev=self._prev, boot_id=self.clock.boot_id, boot_ns=boot_ns)
-
-    def seal(self, message: Message) -> bytes:
-        """Sign the next message and keep it."""
-        raw = seal(message, self.signer)
-        self._prev = message.digest()
-        self.sent.append(raw)
-        return raw
+__all__ = ["Chain", "Load", "Script", "ScriptedSite", "Stage", "documents_of"]
 
 
 class ScriptedSite:
@@ -163,11 +86,14 @@ class ScriptedSite:
             witness.name: Chain(witness_label(site, witness.name), clock) for witness in fleet.records[site].witnesses
         }
         self._orders: set[str] = set()
+        self._answers: dict[str, list[bytes]] = {}
+        self._lease: Lease | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._readings: dict[str, list[int]] = {}
+        self._gate: Gate | None = None
         dispatcher = PublicKey.load(public_of(dispatcher_label(DISPATCHERS[0])))
         approvers = [PublicKey.load(public_of(approver_label(owner))) for owner in ("board", "regulator", "safety")]
-        self._keys = {key.key_id: key for key in (dispatcher, *approvers)}
+        self.keys = {key.key_id: key for key in (dispatcher, *approvers)}
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -176,17 +102,20 @@ class ScriptedSite:
             try:
                 while True:
                     for inbound in await transport.receive(64):
-                        for envelope in split_frame(inbound.payload):
-                            await self._hear(envelope, transport)
+                        await self._take(split_frame(inbound.payload), transport)
             finally:
                 for task in self._tasks:
                     task.cancel()
 
-    async def _hear(self, envelope: Envelope, transport: Transport) -> None:
-        for kind in (Order, Release, Abort, Challenge, Recall):
-            if envelope.payload_type == kind.payload_type():
-                message, _ = open_envelope(envelope, kind, self._keys)
-                await self.hear(message, transport)
+    async def _take(self, frame: list[Envelope], transport: Transport) -> None:
+        if frame[0].payload_type == Order.payload_type():
+            await self._ordered(frame[0], frame[1], transport)
+            return
+        for envelope in frame:
+            for kind in (Release, Abort, Challenge, Recall, Licence):
+                if envelope.payload_type == kind.payload_type():
+                    message, _ = open_envelope(envelope, kind, self.keys)
+                    await self.hear(message, transport)
 
     async def hear(self, message: Message, transport: Transport) -> None:
         """Answer one verified message."""
@@ -199,26 +128,74 @@ class ScriptedSite:
                 await self._challenge(message, transport)
             case Recall():
                 await self._recall(message, transport)
+            case Licence():
+                self._licence(message)
             case _:
                 pass
 
-    async def _order(self, order: Order, transport: Transport) -> None:
-        digest = order.digest()
-        if self.script.silent or digest in self._orders:
+    @property
+    def gate(self) -> Gate:
+        """The agent's authority."""
+        if self._gate is None:
+            self._gate = Gate(self.fleet.site_trust(self.site), self.clock, veto=self.script.refuses)
+        return self._gate
+
+    async def _ordered(self, envelope: Envelope, warrant: Envelope, transport: Transport) -> None:
+        """Answer an order that came with its warrant, as the real gate decides."""
+        script = self.script
+        if script.silent:
             return
-        if self.script.provoked and not self._agent.sent:
+        if script.provoked and not self._agent.sent:
+            order, _ = open_envelope(envelope, Order, self.keys)
             await self._receipt(order, Outcome.REFUSED, transport, Reason.UNDER_THRESHOLD)
             return
-        self._orders.add(digest)
-        if self.script.refuses:
-            await self._receipt(order, Outcome.REFUSED, transport, Reason.VETO)
-            return
+        match self.gate.admit(envelope, warrant):
+            case Accepted(order=order, rung=rung):
+                await self._obey(order, rung.params, transport)
+            case Refused(order=order, digest=digest, reason=reason):
+                gullible = reason in script.gullible
+                outcome = Outcome.ACCEPTED if gullible else Outcome.REFUSED
+                said = None if gullible else script.misjudges.get(reason, reason)
+                await self._answer(order, digest, outcome, transport, said)
+            case Repeat(digest=digest):
+                for raw in self._answers.get(digest, ()):
+                    await transport.publish(self.fleet.topics.agent(self.site), raw)
+            case Noted():
+                pass  # an enforcer's to act on
+
+    async def _order(self, order: Order, transport: Transport) -> None:
+        """Obey an order whose signature and warrant somebody else has checked."""
+        if not self.script.silent and order.digest() not in self._orders:
+            await self._obey(order, PauseParams(), transport)
+
+    async def _obey(self, order: Order, params: Params, transport: Transport) -> None:
+        self._orders.add(order.digest())
         await self._receipt(order, Outcome.ACCEPTED, transport)
-        self._start(self._halt(order, transport))
+        match params:
+            case RefusalParams() | StandbyParams():
+                pass  # nothing is done, and nothing was to be accepted
+            case LeaseParams():
+                self._lease = Lease(self.fleet, self.site, self.clock, self.script, order, params, self._agent.signer)
+                self._start(self._run_lease(self._lease, order, transport))
+            case _:
+                self._start(self._halt(order, transport))
+
+    async def _run_lease(self, lease: Lease, order: Order, transport: Transport) -> None:
+        await lease.work(transport)
+        self.load.switch(active=False)
+        await self._receipt(order, Outcome.HALTED, transport)
+
+    def _licence(self, licence: Licence) -> None:
+        if self._lease is not None and licence.site == self.site:
+            self._lease.hear(licence)
 
     async def _halt(self, order: Order, transport: Transport) -> None:
-        await self.clock.sleep(self.script.delay_s)
-        if not self.script.lies:
+        faulty = self.script.faulty_at(order.rung)
+        await self.clock.sleep(self.script.delay_s if faulty else 0.4)
+        if self.script.fails and faulty:
+            await self._receipt(order, Outcome.FAILED, transport, Reason.DRIVER_FAILED)
+            return
+        if not (self.script.lies and faulty):
             self.load.switch(active=False)
             self.load.processes = 0
         await self._receipt(order, Outcome.HALTED, transport)
@@ -226,7 +203,9 @@ class ScriptedSite:
             await self.clock.sleep(self.script.resumes_after_s)
             self.load.switch(active=True)
 
-    async def _stop(self, _message: Release | Abort, _transport: Transport) -> None:
+    async def _stop(self, message: Release | Abort, _transport: Transport) -> None:
+        if self._gate is not None:
+            self._gate.stop(message)
         for task in self._tasks:
             task.cancel()
         if not self.script.stays_down and not self.script.idle:
@@ -241,30 +220,28 @@ class ScriptedSite:
     async def _receipt(
         self, order: Order, outcome: Outcome, transport: Transport, reason: Reason | None = None
     ) -> None:
-        message = Receipt(
-            fleet=self.fleet.fleet,
-            site=self.site,
-            link=self._agent.link(),
-            at=format_utc(self.clock.wall_ns()),
-            order=order.digest(),
-            drill=order.drill,
-            use=order.use,
-            step=order.step,
-            outcome=outcome,
-            reason=reason,
-            detail="",
-            elapsed_ns=0,
-        )
-        await transport.publish(self.fleet.topics.agent(self.site), self._agent.seal(message))
+        await self._answer(order, order.digest(), outcome, transport, reason)
+
+    async def _answer(
+        self, order: Order | None, digest: str, outcome: Outcome, transport: Transport, reason: Reason | None = None
+    ) -> None:
+        raw = receipt(self.fleet, self.site, self._agent, order, digest, outcome, reason)
+        if outcome is not Outcome.REFUSED:
+            self._answers.setdefault(digest, []).append(raw)
+        await transport.publish(self.fleet.topics.agent(self.site), raw)
 
     def _signals(self, name: str) -> tuple[Signal, ...]:
         work_us = self.load.work_us()
         if name in self.script.blind:
             work_us = self.clock.boot_ns() // 1000 // 2
-        return (
+        covers = next(entry.covers for entry in self.fleet.records[self.site].witnesses if entry.name == name)
+        seen: tuple[Signal, ...] = (
             Counter(name=CPU_SIGNAL, epoch="e1", value=work_us),
-            Peak(name=PROCESSES_SIGNAL, value=self.load.processes),
+            Peak(name=PROCESSES_SIGNAL, value=self.load.processes if self.load.powered else 0),
+            Peak(name=POWER, value=self.load.power_w),
+            Fact(name=FEED, value=FEED_ON if self.load.powered else FEED_OFF),
         )
+        return tuple(signal for signal in seen if signal.name in covers)
 
     async def _challenge(self, challenge: Challenge, transport: Transport) -> None:
         quotes = Quoted(drill=challenge.drill, seq=challenge.seq, nonce=challenge.nonce, digest=challenge.digest())
@@ -339,10 +316,14 @@ class Stage:
             for site in self.fleet.sites
         }
         serving = [asyncio.ensure_future(site.run()) for site in self.sites.values()]
+        for site in self.sites.values():
+            entries = () if site.script.no_enforcer else self.fleet.records[site.site].enforcers
+            enforcers = [ScriptedEnforcer(site, entry.name, self.broker) for entry in entries]
+            serving += [asyncio.ensure_future(enforcer.run()) for enforcer in enforcers]
         signer = key_of(dispatcher_label(DISPATCHERS[0]))
         opened = open_drill(
             documents_of(self.fleet),
-            self.fleet.approve(warrant),
+            self.fleet.approve(warrant, APPROVERS),
             signer,
             self.store,
             nonce=self.fleet.nonce,
