@@ -38,7 +38,8 @@ class _Drill:
     ordered_ns: dict[int, int] = field(default_factory=dict)
     climbed_ns: dict[tuple[int, str, int], int] = field(default_factory=dict)
     results: dict[tuple[int, str], SiteStepResult] = field(default_factory=dict)
-    closed: ev.DrillClosed | None = None
+    aborted: bool = False
+    closed: bool = False
 
 
 def read_drill(lines: Iterable[bytes]) -> DrillDone | None:
@@ -61,7 +62,7 @@ def read_drill(lines: Iterable[bytes]) -> DrillDone | None:
                 _take(drill, record)
         except UntrustedInput as error:
             raise JournalError(f"its own documents do not hold: {error}", where=_place(record)) from error
-    if drill is None or drill.closed is None:
+    if drill is None or not drill.closed:
         return None
     return _done(drill, reader.head)
 
@@ -95,7 +96,7 @@ def _open(record: Record, documents: Documents) -> _Drill | None:
 
 def _take(drill: _Drill, record: Record) -> None:
     event, at_ns = record.event, parse_utc(record.at)
-    _demand(drill.closed is None, "it comes after the drill's end", record)
+    _demand(not drill.closed, "it comes after the drill's end", record)
     match event:
         case ev.OrderIssued() | ev.BatteryIssued():
             _demand(event.step < len(drill.warrant.steps), f"the warrant has no step {event.step}", record)
@@ -104,10 +105,10 @@ def _take(drill: _Drill, record: Record) -> None:
             drill.climbed_ns.setdefault((event.step, event.site, event.rung), at_ns)
         case ev.SiteJudged():
             _judged(drill, event, record)
+        case ev.Aborted():
+            drill.aborted = True
         case ev.DrillClosed():
-            missing = len(drill.opened.audience) * len(drill.warrant.steps) - len(drill.results)
-            _demand(not missing, f"{missing} verdicts are missing", record)
-            drill.closed = event
+            _closed(drill, event, record)
         case _:
             pass
 
@@ -125,6 +126,15 @@ def _judged(drill: _Drill, event: ev.SiteJudged, record: Record) -> None:
     drill.results[place] = event.result
 
 
+def _closed(drill: _Drill, event: ev.DrillClosed, record: Record) -> None:
+    missing = len(drill.opened.audience) * len(drill.warrant.steps) - len(drill.results)
+    _demand(not missing, f"{missing} verdicts are missing", record)
+    _demand(event.aborted == drill.aborted, "it says otherwise whether the drill was aborted", record)
+    passed = not drill.aborted and all(result.passed for result in drill.results.values())
+    _demand(event.passed == passed, "it says otherwise whether the drill passed", record)
+    drill.closed = True
+
+
 def _done(drill: _Drill, head: str) -> DrillDone:
     audience = drill.opened.audience
     return DrillDone(
@@ -133,7 +143,7 @@ def _done(drill: _Drill, head: str) -> DrillDone:
         drill=drill.opened.drill,
         digest=head,
         opened_ns=drill.opened_ns,
-        aborted=drill.closed is not None and drill.closed.aborted,
+        aborted=drill.aborted,
         records=dict(drill.trust.records),
         exercises={site: tuple(_exercises(drill, site)) for site in audience},
     )
@@ -161,7 +171,7 @@ def _exercise(drill: _Drill, number: int, site: str, rung: int, found: SiteStepR
         step_name=step.name,
         rung=rung,
         at_ns=drill.climbed_ns.get((number, site, rung), drill.ordered_ns.get(number, drill.opened_ns)),
-        aborted=drill.closed is not None and drill.closed.aborted,
+        aborted=drill.aborted,
         verdict=found.verdict,
         cause=found.cause,
         said=_said(found)[:SAID_MAX_CHARS],
