@@ -1,4 +1,6 @@
-"""What the witnesses of one site prove together: quiet runs, dissent, steady state and recovery.
+"""What the witnesses of one site prove together: runs as ordered, dissent and steady state.
+
+"Quiet" stands for being as ordered, whatever the criterion asks for, and "active" for the opposite.
 
 Witnesses count by owner, and never those that the site owns. With at most quorum - 1 lying owners,
 at least one honest owner is in every quorum, which is what each definition here leans on.
@@ -22,7 +24,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.samples import Instant
-from orchestrator.core.trace import NS_PER_S, Activity, Trace, Word
+from orchestrator.core.trace import Activity, Trace
+from orchestrator.core.windows import NS_PER_S
 from protocols.messages import WorkRate
 
 
@@ -35,12 +38,14 @@ class Voice:
         owner: Whose it is.
         trace: What it showed.
         may_agree: Whether it can count towards a quorum. One that cannot may still dissent.
+        work: The counters by whose bands it tells steady state.
     """
 
     name: str
     owner: str
     trace: Trace
     may_agree: bool
+    work: tuple[WorkRate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +134,11 @@ def halted_by(voices: Sequence[Voice], run: Run) -> Instant:
 
 def activity_between(trace: Trace, start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
     """Return the first activity surely after `start`, beginning before `begin_by` and over by `until`."""
-    place = bisect_left(trace.activities, start, key=lambda activity: activity.after)
-    if place == len(trace.activities):
-        return None
-    first = trace.activities[place]
-    return first if first.after < begin_by and first.before <= until else None
+    for listed in (trace.activities, trace.breaches):
+        place = bisect_left(listed, start, key=lambda activity: activity.after)
+        if place < len(listed) and listed[place].after < begin_by and listed[place].before <= until:
+            return listed[place]
+    return None
 
 
 def activity_after(trace: Trace, start: Instant, until: Instant) -> Activity | None:
@@ -148,24 +153,49 @@ def dissents_on(voice: Voice, run: Run, until: Instant) -> bool:
 
 def last_word_active(trace: Trace, since: Instant, until: Instant) -> Activity | None:
     """Return the activity that is the last proven word in the window [since, until], if it is."""
-    place = bisect_left(trace.activities, until.plus(1), key=lambda activity: activity.before)
-    last = trace.activities[place - 1] if place else None
-    if last is None or last.before <= since:
-        return None
+    last = _last_by(trace.activities, until)
+    if last is not None and last.before > since and not _lifted(trace, last, until):
+        return last
+    breach = _last_by(trace.breaches, until)
+    if breach is not None and breach.before > since and not _outlasted(trace, breach, until):
+        return breach
+    return None
+
+
+def _last_by(activities: Sequence[Activity], until: Instant) -> Activity | None:
+    place = bisect_left(activities, until.plus(1), key=lambda activity: activity.before)
+    return activities[place - 1] if place else None
+
+
+def _lifted(trace: Trace, last: Activity, until: Instant) -> bool:
+    """Return whether quiet over a positive span was proven after an activity."""
     for i in range(last.ends_at, len(trace.readings)):
         if trace.before[i] >= until:
             break
         if trace.run_end(i) > i and trace.quiet_until(i) > trace.before[i]:
-            return None
-    return last
+            return True
+    return False
+
+
+def _outlasted(trace: Trace, breach: Activity, until: Instant) -> bool:
+    """Return whether a whole dwell as ordered, begun inside a window out of its band, goes on past its end."""
+    for i in trace.lasting[bisect_left(trace.lasting, breach.starts_at + 1) :]:
+        if trace.before[i] >= until:
+            break
+        if trace.run_end(i) >= breach.ends_at:
+            return True
+    return False
 
 
 def last_active_by(trace: Trace, reading: int, until: Instant) -> Instant | None:
-    """Return I of the last interval proven active that ends with `reading` or before, and by `until`."""
-    for activity in reversed(trace.activities):
-        if activity.ends_at <= reading and activity.before <= until:
-            return activity.after
-    return None
+    """Return I of the last interval or window proven active that ends with `reading` or before, and by `until`."""
+    latest: Instant | None = None
+    for listed in (trace.activities, trace.breaches):
+        for activity in reversed(listed):
+            if activity.ends_at <= reading and activity.before <= until:
+                latest = activity.after if latest is None else max(latest, activity.after)
+                break
+    return latest
 
 
 def quorum_largest(by_owner: dict[str, int], quorum: int) -> int:
@@ -187,7 +217,7 @@ def in_band(trace: Trace, i: int, j: int, work: Sequence[WorkRate]) -> bool:
     if longest_ns is None or shortest_ns is None or shortest_ns <= 0:
         return False
     for rate in work:
-        grown = _grown(trace, i, j, rate.signal)
+        grown = grown_between(trace, i, j, rate.signal)
         if grown is None:
             return False
         units = grown * NS_PER_S
@@ -196,22 +226,32 @@ def in_band(trace: Trace, i: int, j: int, work: Sequence[WorkRate]) -> bool:
     return True
 
 
-def steady(trace: Trace, since: Instant, ordered: Instant, work: Sequence[WorkRate]) -> bool:
+def steady(
+    trace: Trace, since: Instant, ordered: Instant, work: Sequence[WorkRate], busy: Sequence[WorkRate] | None = None
+) -> bool:
     """Return whether the witness saw steady state from `since` up to the order.
 
     All readings surely taken between the two are used, first to last, since counters tick and
     sites compute in bursts; gaps over the maximum and a last reading older than that spoil it. And
     the very last interval must show work over epsilon: a site that was at work, and stopped by
     itself before the order, has not halted because of it.
+
+    Args:
+        trace: What the witness showed.
+        since: From when on.
+        ordered: Up to when.
+        work: The counters whose bands must hold.
+        busy: Those of them of which one must show work at the very end; None: any.
     """
     first = bisect_left(trace.after, since)
     last = trace.latest_by(ordered)
     if last is None or last <= first:
         return False
     age_ns = ordered.minus(trace.after[last])
-    if age_ns is None or age_ns > trace.max_gap_ns or not _connected(trace, first, last):
+    if age_ns is None or age_ns > trace.max_gap_ns or not connected(trace, first, last):
         return False
-    return in_band(trace, first, last, work) and _at_work(trace, last, work)
+    busy = work if busy is None else busy
+    return in_band(trace, first, last, work) and (not busy or _at_work(trace, last, busy))
 
 
 def _at_work(trace: Trace, reading: int, work: Sequence[WorkRate]) -> bool:
@@ -220,17 +260,17 @@ def _at_work(trace: Trace, reading: int, work: Sequence[WorkRate]) -> bool:
     return longest_ns is not None and any(
         grown * NS_PER_S > rate.quiet_per_s * longest_ns
         for rate in work
-        if (grown := _grown(trace, reading - 1, reading, rate.signal)) is not None
+        if (grown := grown_between(trace, reading - 1, reading, rate.signal)) is not None
     )
 
 
-def _grown(trace: Trace, i: int, j: int, signal: str) -> int | None:
+def grown_between(trace: Trace, i: int, j: int, signal: str) -> int | None:
     """Return how far a counter rose from one reading to a later one; None when they do not compare."""
     first, last = trace.readings[i].counters.get(signal), trace.readings[j].counters.get(signal)
     return None if first is None or last is None or first[0] != last[0] else last[1] - first[1]
 
 
-def _connected(trace: Trace, first: int, last: int) -> bool:
+def connected(trace: Trace, first: int, last: int) -> bool:
     """Return whether no bracket gap between two readings is over the maximum.
 
     Unlike a quiet run this bears peaks over their level: a site at work has live processes.
@@ -240,40 +280,3 @@ def _connected(trace: Trace, first: int, last: int) -> bool:
         if gap_ns is None or gap_ns > trace.max_gap_ns:
             return False
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """One witness's proof that the site is back in steady state.
-
-    Attributes:
-        upper: A of the reading by which work had begun again.
-        lower: I of the end of the last interval proven quiet before it, if there is one.
-    """
-
-    upper: Instant
-    lower: Instant | None
-
-
-def recovery(trace: Trace, released: Instant, dwell_ns: int, work: Sequence[WorkRate]) -> Recovery | None:
-    """Return the first proof of recovery that is not surely before the release.
-
-    It begins with an interval proven active, and from that interval's first reading the rate is in
-    band over a proven span of at least the dwell: one burst is no recovery. Work had begun by A of
-    the reading that ends the first interval; the dwell is not part of the restore time, as it is
-    none of the response time.
-    """
-    place = bisect_left(trace.activities, released.plus(1), key=lambda activity: activity.before)
-    for activity in trace.activities[place:]:
-        i = activity.ends_at - 1
-        j = bisect_left(trace.after, trace.before[i].plus(dwell_ns))
-        if j < len(trace.readings) and _connected(trace, i, j) and in_band(trace, i, j, work):
-            return Recovery(activity.before, _last_quiet(trace, i))
-    return None
-
-
-def _last_quiet(trace: Trace, reading: int) -> Instant | None:
-    for k in range(reading, 0, -1):
-        if trace.words[k] is Word.QUIET:
-            return trace.after[k]
-    return None

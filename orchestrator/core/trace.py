@@ -3,20 +3,25 @@
 Notation: reading i was taken in the bracket [I_i, A_i] = [`after[i]`, `before[i]`] and shows the
 cumulative work c_i. Between two readings the witness proves one of three words:
 
-- *active*: c_k+1 - c_k > eps * (A_k+1 - I_k), or a peak over its level. The time is bounded from
-  above, so background work under eps never looks active however tight the bracket.
+- *active*: c_k+1 - c_k > eps * (A_k+1 - I_k), or a peak over its level, or a fact that is wrong. The
+  time is bounded from above, so background work under eps never looks active however tight the bracket.
 - *quiet*: c_k+1 - c_k <= eps * max(0, I_k+1 - A_k), the time bounded from below.
 - *unknown*: anything else.
 
 A *run* from reading i reaches reading j when every interval between them is bridged (same counter
-epoch, no decrease, no bracket gap over the maximum, no peak over its level or unknown, none proven
-active) and every reading j' in (i, j] with I_j' > A_i satisfies c_j' - c_i <= eps * (I_j' - A_i).
+epoch, no decrease, no bracket gap over the maximum, no peak over its level or unknown, every fact
+right at both of its ends, none proven active) and every reading j' in (i, j] with I_j' > A_i
+satisfies c_j' - c_i <= eps * (I_j' - A_i).
 That every prefix must satisfy it, and not just the end, is what keeps a burst after i, paid for by
 the long quiet that follows, from making A_i look like the moment of the halt: since a first I_j'
 over A_i comes within the maximum gap, the work after reading i is at most eps * max_gap.
 
-A counter bridges a lost reading, a peak does not. A reading that lacks a needed signal bridges
-nothing. All arithmetic is exact, in integers.
+A counter bridges a lost reading, a peak or a fact does not. A reading that lacks a needed signal
+bridges nothing. All arithmetic is exact, in integers.
+
+Of a *cap* the same prefixes are judged, but no single interval is: capped work may come in bursts.
+It is active, and so is a rate that leaves its band, only over a whole window of a dwell
+(`orchestrator.core.windows`); every window inside a run must conform.
 
 Readings are taken in one after the other at an amortised cost of O(log n), which serves the live
 view and the final judgement alike; only a track that was rewritten is read again from its start.
@@ -31,11 +36,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from orchestrator.core.causes import Cause
 from orchestrator.core.clocks import ClockFit
 from orchestrator.core.criteria import Criterion
 from orchestrator.core.samples import NEVER, Bracket, Instant, Sample, Track, later_issue
-
-NS_PER_S = 1_000_000_000
+from orchestrator.core.windows import NS_PER_S, Windows
 
 
 class Word(Enum):
@@ -48,17 +53,23 @@ class Word(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """An interval proven active: there was work after `after` and before `before`.
+    """An interval or a window proven not to be as ordered: there was work after `after` and before `before`.
 
     Attributes:
         after: I of the reading that starts it.
         before: A of the reading that ends it.
         ends_at: Index of the reading that ends it.
+        starts_at: Index of the reading that starts it.
+        cause: What is wrong; None when it is simply work.
+        signal: The counter whose rate left its band; empty for an interval.
     """
 
     after: Instant
     before: Instant
     ends_at: int
+    starts_at: int
+    cause: Cause | None = None
+    signal: str = ""
 
 
 @dataclass(slots=True)
@@ -77,6 +88,7 @@ class Trace:
         words: What the interval that ends at each reading proves (`UNKNOWN` for the first).
         bridged: Whether evidence bridges that interval.
         activities: The intervals proven active.
+        breaches: The windows proven out of their bands or over a cap.
         lasting: Readings from which a quiet span of at least the dwell starts.
     """
 
@@ -92,6 +104,7 @@ class Trace:
     words: list[Word] = field(default_factory=list)
     bridged: list[bool] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
+    breaches: list[Activity] = field(default_factory=list)
     lasting: list[int] = field(default_factory=list)
     _ends: list[int | None] = field(default_factory=list)
     _waiting: deque[int] = field(default_factory=deque)
@@ -104,6 +117,11 @@ class Trace:
     _last_seq: int | None = None
     _lossy: bool = False
     _clock: ClockFit = field(default_factory=ClockFit)
+    _windows: Windows = field(init=False)
+    _failed: int = 0
+
+    def __post_init__(self) -> None:
+        self._windows = Windows(self.criterion, self.dwell_ns)
 
     def update(self) -> None:
         """Take in what the track has learnt since the last call."""
@@ -121,9 +139,10 @@ class Trace:
         self.dishonest = False
         for part in (self.readings, self.after, self.before, self.words, self.bridged):
             part.clear()
-        for more in (self.activities, self.lasting, self._ends, self._waiting, self._allowances):
+        for more in (self.activities, self.breaches, self.lasting, self._ends, self._waiting, self._allowances):
             more.clear()
-        self._segment = self._next_lasting = self._taken = 0
+        self._segment = self._next_lasting = self._taken = self._failed = 0
+        self._windows = Windows(self.criterion, self.dwell_ns)
         self._last_after, self._last_seq, self._lossy = NEVER, None, False
         self._clock = ClockFit()
         self._rewrites = self.track.rewrites
@@ -145,21 +164,23 @@ class Trace:
 
     def _join(self, j: int, *, lossy: bool) -> None:
         """Let reading j extend, or end, the runs that reach its predecessor; and start its own."""
-        word, bridged = self._read_interval(j, lossy=lossy) if j else (Word.UNKNOWN, False)
+        word, bridged, cause = self._read_interval(j, lossy=lossy) if j else (Word.UNKNOWN, False, None)
         self.words.append(word)
         self.bridged.append(bridged)
         if word is Word.ACTIVE:
-            self.activities.append(Activity(self.after[j - 1], self.before[j], j))
+            self.activities.append(Activity(self.after[j - 1], self.before[j], j, j - 1, cause))
         if bridged and word is not Word.ACTIVE:
             self._spend(j)
         else:
             self._break(j)
+        if j and self._windows.needed:
+            self._slide(j)
         self._waiting.append(j)
         self._ends.append(None)
         self._list_lasting(j)
 
-    def _read_interval(self, j: int, *, lossy: bool) -> tuple[Word, bool]:
-        """Return what the interval that ends at reading j proves, and whether evidence bridges it."""
+    def _read_interval(self, j: int, *, lossy: bool) -> tuple[Word, bool, Cause | None]:
+        """Return what the interval that ends at reading j proves, whether evidence bridges it, and what is wrong."""
         old, new = self.readings[j - 1], self.readings[j]
         longest_ns = self.before[j].minus(self.after[j - 1])
         shortest_ns = self.after[j].minus(self.before[j - 1])
@@ -169,17 +190,57 @@ class Trace:
             peak = new.peaks.get(name)
             active = active or (peak is not None and peak > level)
             bridged = bridged and peak is not None and not lossy
+        for name, eps_per_s in self.criterion.watched:
+            active = active or _surely_over(_growth(old, new, name), eps_per_s, longest_ns)
         for name, eps_per_s in self.criterion.quiet:
-            grown = _growth(old, new, name)
-            if grown is None or grown < 0:
-                bridged = False
-                self.dishonest = self.dishonest or grown is not None
-                continue
-            active = active or (longest_ns is not None and grown * NS_PER_S > eps_per_s * longest_ns)
-            quiet = quiet and grown * NS_PER_S <= eps_per_s * max(0, shortest_ns or 0)
-        if active:
-            return Word.ACTIVE, bridged
-        return (Word.QUIET if quiet and bridged else Word.UNKNOWN), bridged
+            active = active or _surely_over(_growth(old, new, name), eps_per_s, longest_ns)
+        for name, per_s in self.criterion.ceilings:
+            grown = self._compared(old, new, name)
+            bridged = bridged and grown is not None
+            quiet = quiet and grown is not None and grown * NS_PER_S <= per_s * max(0, shortest_ns or 0)
+        for band in self.criterion.bands:
+            bridged = self._compared(old, new, band.name) is not None and bridged
+        right, cause = self._read_facts(old, new)
+        if active or cause is not None:
+            return Word.ACTIVE, bridged, None if active else cause
+        bridged = bridged and right and not (lossy and self.criterion.facts)
+        return (Word.QUIET if quiet and bridged else Word.UNKNOWN), bridged, None
+
+    def _compared(self, old: Sample, new: Sample, name: str) -> int | None:
+        """Return how far a counter rose, or None when that is unknown; a decrease is remembered for ever."""
+        grown = _growth(old, new, name)
+        if grown is not None and grown < 0:
+            self.dishonest = True
+            return None
+        return grown
+
+    def _read_facts(self, old: Sample, new: Sample) -> tuple[bool, Cause | None]:
+        """Return whether all facts are right at both ends, and what the first that is wrong at the later one means."""
+        right, cause = True, None
+        for wanted in self.criterion.facts:
+            now = wanted.says(new.facts.get(wanted.name), new.digests.get(wanted.name))
+            if now is False and cause is None:
+                cause = wanted.cause
+            was = wanted.says(old.facts.get(wanted.name), old.digests.get(wanted.name))
+            right = right and now is True and was is True
+        return right, cause
+
+    def _slide(self, j: int) -> None:
+        """End the runs that the window ending at reading j does not conform to, and list it if it is a breach."""
+        old, new = self.readings[j - 1], self.readings[j]
+        longest_ns = self.before[j].minus(self.after[j - 1])
+        chained = longest_ns is not None and longest_ns <= self.max_gap_ns
+        chained = chained and self._windows.chains(lambda name: _growth(old, new, name))
+        window = self._windows.ending_at(j, self.readings, self.after, self.before, chained=chained)
+        if window is None or window.conforms:
+            return
+        while self._failed <= window.start:
+            if self._ends[self._failed] is None:
+                self._ends[self._failed] = j - 1
+            self._failed += 1
+        if window.breach:
+            w = window.start
+            self.breaches.append(Activity(self.after[w], self.before[j], j, w, window.cause, window.signal))
 
     def _spend(self, j: int) -> None:
         """End the runs that have seen more work by reading j than eps allows them.
@@ -189,9 +250,9 @@ class Trace:
         """
         while self._waiting and self.before[self._waiting[0]] < self.after[j]:
             i = self._waiting.popleft()
-            for (name, eps_per_s), heap in zip(self.criterion.quiet, self._heaps(), strict=True):
+            for (name, eps_per_s), heap in zip(self.criterion.ceilings, self._heaps(), strict=True):
                 heapq.heappush(heap, (_excess(self.readings[i], name, eps_per_s, self.before[i]), i))
-        for (name, eps_per_s), heap in zip(self.criterion.quiet, self._heaps(), strict=True):
+        for (name, eps_per_s), heap in zip(self.criterion.ceilings, self._heaps(), strict=True):
             spent = _excess(self.readings[j], name, eps_per_s, self.after[j])
             while heap and heap[0][0] < spent:
                 _, i = heapq.heappop(heap)
@@ -200,7 +261,7 @@ class Trace:
 
     def _heaps(self) -> list[list[tuple[int, int]]]:
         if not self._allowances:
-            self._allowances.extend([] for _ in self.criterion.quiet)
+            self._allowances.extend([] for _ in self.criterion.ceilings)
         return self._allowances
 
     def _break(self, j: int) -> None:
@@ -240,6 +301,11 @@ def _growth(old: Sample, new: Sample, name: str) -> int | None:
     if first is None or second is None or first[0] != second[0]:
         return None
     return second[1] - first[1]
+
+
+def _surely_over(grown: int | None, per_s: int, longest_ns: int | None) -> bool:
+    """Return whether a counter rose by more than a rate allows over the longest time that may have passed."""
+    return grown is not None and longest_ns is not None and grown * NS_PER_S > per_s * longest_ns
 
 
 def _excess(sample: Sample, name: str, eps_per_s: int, at: Instant) -> int:

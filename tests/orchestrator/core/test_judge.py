@@ -81,7 +81,12 @@ class TestVerified:
 
     def test_shutdown_needs_no_process_left(self) -> None:
         """Under shutdown the same world verifies, since the peak of live processes falls to 0."""
-        assert outcome(replace(usual(), params=ShutdownParams())) == (Verdict.VERIFIED, None)
+        world = replace(usual(), params=ShutdownParams(), report={"checkpoint": "c" * 64})
+        assert outcome(world) == (Verdict.VERIFIED, None)
+
+    def test_shutdown_leaves_a_checkpoint(self) -> None:
+        """A site that is down without a checkpoint in its report may have lost its work."""
+        assert outcome(replace(usual(), params=ShutdownParams())) == (Verdict.UNPROVEN, Cause.NO_CHECKPOINT)
 
     def test_a_site_that_is_quiet_from_the_order_on_has_a_short_interval(self) -> None:
         """A halt at the very order gives an interval that starts at zero and ends with the first quiet interval."""

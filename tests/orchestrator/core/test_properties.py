@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from orchestrator.core.criteria import criterion
 from orchestrator.core.grades import Grade, Verdict
-from orchestrator.core.judge import LiveSite, _Judgement, judge_step
+from orchestrator.core.halting import Halting
+from orchestrator.core.judge import LiveSite, judge_step
 from orchestrator.core.samples import Track
 from orchestrator.core.trace import Trace
 from protocols.controls import PauseParams
@@ -94,7 +95,7 @@ def worlds(draw: st.DrawFn, *, background: int = 0, eps_per_s: int = 0, load: Lo
 def span_ms(world: World) -> tuple[float, float]:
     """Return the claimed common span, of one dwell, in true time."""
     inputs = world.inputs()
-    run = _Judgement(inputs, LiveSite().voices(inputs)).run
+    run = Halting(inputs, LiveSite().voices(inputs), criterion(inputs.params, inputs.record)).run
     assert run is not None
     return run.start.ns / MS, run.end.ns / MS
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.core import quorum as q
+from orchestrator.core.recovery import Recovery, recovery
 from orchestrator.core.samples import Instant
 from orchestrator.core.trace import Trace
 from tests.orchestrator.core.traces import WORK, Row, trace_of, voice
@@ -204,16 +205,21 @@ def resumed(*, first_ms: int = 1_000, count: int = 30, per_ms: float = 0.8) -> l
     return [(ms, ms + 10, round(max(0, ms - first_ms) * per_ms)) for ms in range(0, count * 100, 100)]
 
 
+def back(trace: Trace, released_ms: int) -> Recovery | None:
+    """Return the recovery that one witness shows."""
+    return recovery(q.Voice("w", "o", trace, may_agree=True, work=WORK), at(released_ms), trace.dwell_ns)
+
+
 class TestRecovery:
     """Back in steady state after the release."""
 
-    def seen(self, rows: Sequence[Row], released: int = 800, **more: int) -> q.Recovery | None:
+    def seen(self, rows: Sequence[Row], released: int = 800, **more: int) -> Recovery | None:
         trace: Trace = trace_of(rows, eps_per_s=100, **more)
-        return q.recovery(trace, at(released), trace.dwell_ns, WORK)
+        return back(trace, released)
 
     def test_between_the_last_quiet_and_the_first_work(self) -> None:
         """Work begins at 1,000: the quiet interval ends with I = 1,000, the active one with A = 1,110."""
-        assert self.seen(resumed()) == q.Recovery(upper=at(1_110), lower=at(1_000))
+        assert self.seen(resumed()) == Recovery(upper=at(1_110), lower=at(1_000))
 
     def test_the_dwell_must_be_in_band(self) -> None:
         """A rate under the band, or a count that stops before the dwell is over, is no recovery."""
@@ -228,8 +234,8 @@ class TestRecovery:
     def test_a_gap_in_it_spoils_it(self) -> None:
         """The dwell is not bridged over a gap."""
         rows = [row for row in resumed(count=40) if not 1_200 <= row[0] < 1_900]
-        assert self.seen(rows, max_gap_ms=500) == q.Recovery(upper=at(2_010), lower=at(1_000))
-        assert self.seen(rows, max_gap_ms=1_000) == q.Recovery(upper=at(1_110), lower=at(1_000))
+        assert self.seen(rows, max_gap_ms=500) == Recovery(upper=at(2_010), lower=at(1_000))
+        assert self.seen(rows, max_gap_ms=1_000) == Recovery(upper=at(1_110), lower=at(1_000))
 
     def test_what_was_over_before_the_release_is_not_it(self) -> None:
         """Work surely before the release was not the return; an interval that ends at it neither."""
@@ -244,10 +250,10 @@ def test_the_last_quiet_interval_is_the_one_before_the_recovery() -> None:
     """A pause inside the recovery does not raise the lower bound, and an unknown interval is not quiet."""
     bursts = [(ms, ms + 10, ((ms - 1_000) // 200 + 1) * 160 if ms > 1_000 else 0) for ms in range(0, 3_000, 100)]
     trace = trace_of(bursts, eps_per_s=100)
-    assert q.recovery(trace, at(800), trace.dwell_ns, WORK) == q.Recovery(upper=at(1_110), lower=at(1_000))
+    assert back(trace, 800) == Recovery(upper=at(1_110), lower=at(1_000))
     drip = [(i, a, c + 11 if i >= 1_000 else c) for i, a, c in resumed()]
     trace = trace_of(drip, eps_per_s=100)
-    assert q.recovery(trace, at(800), trace.dwell_ns, WORK) == q.Recovery(upper=at(1_110), lower=at(900))
+    assert back(trace, 800) == Recovery(upper=at(1_110), lower=at(900))
 
 
 def test_a_dwell_seen_alone() -> None:

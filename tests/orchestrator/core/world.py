@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
 from orchestrator.core.judge import ReceiptSeen, StepInputs
 from orchestrator.core.samples import Instant, Sample, Track
@@ -124,6 +125,7 @@ class World:
     receipts: list[tuple[Outcome, int]] = field(
         default_factory=lambda: [(Outcome.ACCEPTED, 2_010), (Outcome.HALTED, 2_400), (Outcome.RESTORED, 6_300)]
     )
+    report: dict[str, Any] = field(default_factory=dict)
     site_owner: str = "site-owner"
     eps_per_s: int = 0
     band: tuple[int, int] = (300_000, 1_100_000)
@@ -219,7 +221,11 @@ class World:
             released=released,
             release_published=released.plus(MS) if released is not None else None,
             ended=now,
-            receipts=tuple(ReceiptSeen(kind, at(ms)) for kind, ms in self.receipts if at(ms) <= now),
+            receipts=tuple(
+                ReceiptSeen(kind, at(ms), **(self.report if kind is Outcome.HALTED else {}))
+                for kind, ms in self.receipts
+                if at(ms) <= now
+            ),
             closed=None if live else closed,
             aborted=self.aborted,
         )
