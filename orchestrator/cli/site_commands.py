@@ -1,4 +1,4 @@
-"""`agent` and `witness` in the list of commands. They run without this command line and its libraries."""
+"""The programs of sites in the list of commands. They run without this command line and its libraries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command("agent", context_settings=_PASSED_ON)(agent)
     app.command("witness", context_settings=_PASSED_ON)(witness)
+    app.command("enforcer", context_settings=_PASSED_ON)(enforcer)
 
 
 def agent(context: typer.Context) -> None:
@@ -24,6 +25,11 @@ def agent(context: typer.Context) -> None:
 def witness(context: typer.Context) -> None:
     """Run a witness from its configuration file."""
     _become("witness", context.args)
+
+
+def enforcer(context: typer.Context) -> None:
+    """Run a site's enforcer, which stands outside of it, from its configuration file."""
+    _become("enforcer", context.args)
 
 
 def _become(role: str, args: list[str]) -> None:
