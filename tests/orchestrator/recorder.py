@@ -369,7 +369,12 @@ class Recorder:
         begun_ns = self.t_ns
         seq = len(self.drill.issued) + 1
         challenge, text = self.issuer.challenge(
-            seq, final=final, journal_seq=self.chain.next_seq - 1, journal_head=self.chain.head, wall_ns=self.wall_ns
+            seq,
+            final=final,
+            journal_seq=self.chain.next_seq - 1,
+            journal_head=self.chain.head,
+            exercise=None if final else self.drill.warrant.steps[self.drill.step.number].params,
+            wall_ns=self.wall_ns,
         )
         challenge, text = self.spoken((challenge, text))
         self.decide(ev.ChallengeIssued(seq=seq, final=final, envelope=text), challenge)
