@@ -1,4 +1,4 @@
-"""Fixtures of tests with real workloads."""
+"""Fixtures: a desk to decide at, and real workloads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from protocols.controls import Control
+from tests.agents.desk import Desk
 from tests.agents.workloads import Workload
 
 
@@ -15,3 +17,15 @@ def workload() -> Iterator[Workload]:
     marked = Workload()
     yield marked
     marked.wipe()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A desk with an empty memory."""
+    return Desk()
+
+
+@pytest.fixture
+def mock() -> Desk:
+    """The desk of a mock site that does every control."""
+    return Desk(record={"controls": tuple(Control), "mock": True})

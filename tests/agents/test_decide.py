@@ -7,80 +7,32 @@ from dataclasses import replace
 import pytest
 
 from agents.decide import decide
-from agents.decision import ApplyFailed, Decision, Halted, Input, OrderFrame, Restored, StopEnvelope, Tick
+from agents.decision import ApplyFailed, Decision, Halted, OrderFrame, Restored, StopEnvelope, Tick
 from agents.events import Cause, OrderEnding, Record
-from agents.ledger import Identity, Ledger
 from agents.observation import Observation, SiteState
 from agents.reconcile import Action, hold_left_ns, memory_of, next_action, wanted
 from agents.state import KEEP_NS, AgentState, Moment, fold, prune, snapshot
-from protocols.controls import PauseParams, ShutdownParams
+from protocols.controls import (
+    ArmedSite,
+    CensusParams,
+    DecommissionParams,
+    IsolateParams,
+    LeaseParams,
+    Params,
+    PauseParams,
+    PowerCutParams,
+    RefusalParams,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+    StandbyParams,
+)
 from protocols.envelope import seal
-from protocols.messages import Order, Outcome
+from protocols.messages import Outcome
 from protocols.reasons import Reason
 from tests import kit
-from tests.agents.doubles import MemoryDisk
-
-SITE = "alpha"
-S = 1_000_000_000
-BOOT = "00000000-0000-4000-8000-000000000001"
-OTHER_BOOT = "00000000-0000-4000-8000-000000000002"
-
-
-class Desk:
-    """One agent's memory, and a time to decide at."""
-
-    def __init__(self) -> None:
-        self.fleet = kit.make_fleet()
-        self.trust = self.fleet.site_trust(SITE)
-        self.disk = MemoryDisk()
-        self.now = Moment(kit.NOW_NS, 500 * S, BOOT, veto=False)
-        self.reopen()
-
-    def reopen(self) -> None:
-        identity = Identity(self.fleet.fleet, SITE, kit.key_of(kit.agent_label(SITE)))
-        self.ledger = Ledger.open(self.disk, identity, new_id="ab" * 16, now_ns=self.now.wall_ns)
-
-    @property
-    def state(self) -> AgentState:
-        return self.ledger.state
-
-    def later(self, seconds: float) -> None:
-        self.now = replace(
-            self.now, wall_ns=self.now.wall_ns + round(seconds * S), boot_ns=self.now.boot_ns + round(seconds * S)
-        )
-
-    def happens(self, happened: Input) -> Decision:
-        decision = decide(self.state, happened, self.trust, self.now)
-        self.ledger.commit(decision, self.now)
-        return decision
-
-    def order(self, hold_s: float = 30.0, **changes: object) -> tuple[Order, bytes]:
-        warrant = self.fleet.warrant(hold_s=hold_s)
-        order = self.fleet.order(warrant, **changes)
-        return order, self.fleet.order_frame(order, self.fleet.approve(warrant))
-
-    def accept(self, hold_s: float = 30.0) -> Order:
-        order, frame = self.order(hold_s)
-        decision = self.happens(OrderFrame(frame))
-        assert [draft.outcome for draft in decision.drafts] == [Outcome.ACCEPTED]
-        return order
-
-    @property
-    def cause(self) -> Cause | None:
-        live = self.state.live
-        return None if live is None else live.cause
-
-
-@pytest.fixture
-def desk() -> Desk:
-    """A desk with an empty memory."""
-    return Desk()
-
-
-def reason_of(decision: Decision) -> Reason | None:
-    """Return the reason in a decision's only receipt."""
-    (draft,) = decision.drafts
-    return draft.reason
+from tests.agents.desk import OTHER_BOOT, SITE, Desk, S, reason_of
 
 
 def test_the_hold_runs_on_the_boot_clock(desk: Desk) -> None:
@@ -396,31 +348,57 @@ def test_what_stops_counts_even_when_the_disk_is_full(desk: Desk) -> None:
     assert desk.state == before
 
 
+R, P, X, G = SiteState.RUNNING, SiteState.PAUSED, SiteState.STOPPED, SiteState.GONE
+FIRE = DecommissionParams(phase="fire", armed=(ArmedSite(site=SITE, nonce="ab" * 16),))
+ARM = DecommissionParams(phase="arm", armed_for_s=60.0)
+PROTECTED = SelectivePauseParams(protected=("evals",))
+
+
 @pytest.mark.parametrize(
-    ("state", "ours", "halted_for", "action"),
+    ("state", "ours", "ordered", "action"),
     [
-        (SiteState.RUNNING, False, None, Action.REST),
-        (SiteState.RUNNING, True, None, Action.RESTORE),
-        (SiteState.PAUSED, True, None, Action.RESTORE),
-        (SiteState.STOPPED, False, None, Action.RESTORE),
+        (R, False, None, Action.REST),
+        (R, True, None, Action.RESTORE),
+        (P, True, None, Action.RESTORE),
+        (X, False, None, Action.RESTORE),
         (SiteState.MIXED, False, None, Action.RESTORE),
-        (SiteState.RUNNING, False, PauseParams(), Action.APPLY),
-        (SiteState.PAUSED, False, PauseParams(), Action.APPLY),
-        (SiteState.PAUSED, True, PauseParams(), Action.HALTED),
+        (SiteState.DARK, True, None, Action.RESTORE),
+        (G, True, None, Action.REST),
+        (G, False, None, Action.REST),
+        (R, False, PauseParams(), Action.APPLY),
+        (P, False, PauseParams(), Action.APPLY),
+        (P, True, PauseParams(), Action.HALTED),
+        (X, True, LeaseParams(), Action.HALTED),
+        (SiteState.SLOWED, True, PauseParams(), Action.APPLY),
         (SiteState.MIXED, True, PauseParams(), Action.APPLY),
-        (SiteState.PAUSED, True, ShutdownParams(), Action.APPLY),
-        (SiteState.STOPPED, True, ShutdownParams(), Action.HALTED),
-        (SiteState.STOPPED, False, ShutdownParams(), Action.APPLY),
+        (P, True, ShutdownParams(), Action.APPLY),
+        (X, True, ShutdownParams(), Action.HALTED),
+        (X, False, ShutdownParams(), Action.APPLY),
+        (X, True, SlowdownParams(), Action.APPLY),
+        (SiteState.SLOWED, True, SlowdownParams(), Action.HALTED),
+        (SiteState.CAPPED, True, RunCapParams(), Action.HALTED),
+        (P, True, PROTECTED, Action.APPLY),
+        (SiteState.SELECTIVE, True, PROTECTED, Action.HALTED),
+        (SiteState.ISOLATED, True, IsolateParams(), Action.HALTED),
+        (X, True, PowerCutParams(), Action.APPLY),
+        (SiteState.DARK, True, PowerCutParams(), Action.HALTED),
+        (R, False, StandbyParams(), Action.HALTED),
+        (R, True, CensusParams(), Action.RESTORE),
+        (X, False, RefusalParams(), Action.RESTORE),
+        (R, False, ARM, Action.HALTED),
+        (G, False, ARM, Action.HALTED),
+        (R, False, FIRE, Action.APPLY),
+        (SiteState.MIXED, True, FIRE, Action.APPLY),
+        (G, False, FIRE, Action.HALTED),
+        (G, True, PauseParams(), Action.APPLY),
     ],
 )
-def test_what_is_to_be_done(
-    desk: Desk, state: SiteState, ours: bool, halted_for: PauseParams | ShutdownParams | None, action: Action
-) -> None:
+def test_what_is_to_be_done(desk: Desk, state: SiteState, ours: bool, ordered: Params | None, action: Action) -> None:
     """The reconciler's whole table."""
     order = None
-    if halted_for is not None:
+    if ordered is not None:
         desk.accept()
         live = desk.state.live
         assert live is not None
-        order = live.accepted.model_copy(update={"params": halted_for})
+        order = live.accepted.model_copy(update={"params": ordered})
     assert next_action(order, Observation(state, ours, "")) is action

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from agents.chain import Chain
 from agents.witness import Witness, WitnessParts
+from protocols.controls import IsolateParams, RunCapParams
 from protocols.envelope import Envelope, join_frame, open_envelope, seal, split_frame
 from protocols.ids import drill_id
 from protocols.keys import PublicKey
@@ -145,6 +146,20 @@ def test_each_challenge_is_answered_with_a_reading_that_quotes_it() -> None:
         assert [message.quotes.nonce for message in bench.said] == [challenge.nonce for challenge in challenges]
         assert [message.quotes.digest for message in bench.said] == [challenge.digest() for challenge in challenges]
         assert_chained(bench.said)
+
+    on_bench(scenario)
+
+
+def test_the_probe_is_given_the_challenge_that_its_reading_quotes() -> None:
+    """A canary must carry the nonce of the very challenge, and be what the exercise asks to be tried."""
+
+    async def scenario(bench: Bench) -> None:
+        given = []
+        for seq, exercise in enumerate((None, RunCapParams(limit=8.0), IsolateParams()), start=1):
+            given.append(bench.challenge(seq, exercise=exercise))
+            await asyncio.sleep(0.1)
+        assert bench.probe.challenges == given
+        assert [sampled.digest() for sampled in bench.probe.challenges] == [said.quotes.digest for said in bench.said]
 
     on_bench(scenario)
 
