@@ -18,14 +18,16 @@ main{max-width:1560px}
 .tally{display:flex;flex-wrap:wrap;gap:8px 22px;padding:0;margin:14px 0;list-style:none}
 .tally b{font-size:20px;font-variant-numeric:tabular-nums;margin-right:4px}
 .matrix{overflow:auto;max-height:92vh;border:1px solid var(--line);border-radius:4px;margin:12px 0}
-.matrix table{font-size:12.5px;line-height:1.35;border-collapse:separate;border-spacing:0}
+.matrix table{font-size:12.5px;line-height:1.35;border-collapse:separate;border-spacing:0;table-layout:fixed;
+min-width:1330px}
 caption{text-align:left;color:var(--soft);font-size:12.5px;padding:8px 10px}
-.matrix th,.matrix td{padding:4px 6px;border-right:1px solid var(--line);white-space:normal;min-width:88px}
-.matrix thead th{position:sticky;top:0;background:var(--panel);color:var(--ink);font-weight:600;z-index:2}
-.matrix tbody th{position:sticky;left:0;background:var(--bg);z-index:1;min-width:116px}
+.matrix th,.matrix td{padding:4px 5px;border-right:1px solid var(--line);white-space:normal}
+.matrix thead th:first-child{width:118px}
+.matrix thead th{position:sticky;top:0;background:var(--panel);color:var(--ink);font-weight:600;font-size:12px;z-index:2}
+.matrix tbody th{position:sticky;left:0;background:var(--bg);z-index:1}
 .matrix thead th:first-child{left:0;z-index:3}
 .matrix small{display:block}
-.matrix .state{font-weight:600}
+.matrix .state{font-weight:600;font-size:12px}.matrix .time{white-space:nowrap}
 .matrix .late-age{color:var(--bad);font-weight:600}
 .fresh .state{color:var(--good)}
 .overdue{background:var(--bad-bg)}.overdue .state{color:var(--bad)}
@@ -36,7 +38,9 @@ caption{text-align:left;color:var(--soft);font-size:12.5px;padding:8px 10px}
 .todo ul{margin:2px 0;padding-left:20px}.todo li{overflow-wrap:anywhere}
 .todo li span,.told{color:var(--soft)}
 @page{size:A4 landscape;margin:9mm}
-@media print{.matrix{overflow:visible;max-height:none;border:0}.matrix table{font-size:6.5pt}
+@media print{.matrix{overflow:visible;max-height:none;border:0}.matrix thead th{font-size:7pt}
+.matrix table{font-size:6pt;min-width:0}
+.matrix .state{font-size:6pt}.matrix small,.matrix .time{font-size:5.5pt;white-space:normal}
 .matrix thead th,.matrix tbody th{position:static}.matrix th,.matrix td{padding:2px 3px;white-space:normal}
 .matrix .never{box-shadow:inset 0 0 0 1px #000}}
 """
@@ -137,7 +141,7 @@ def _cell(cell: Cell | None) -> str:
     if last is not None and cell.age_ns is not None:
         upper_ns = last.response_upper_ns
         took = "none" if upper_ns is None else f"\N{LESS-THAN OR EQUAL TO} {words.seconds_up(upper_ns)} s"
-        lines.append(f"<small>{took} of {words.limit(last.response_limit_ns)} s</small>")
+        lines.append(f"<small class=time>{took} of {words.limit(last.response_limit_ns)} s</small>")
         ago = f"{words.age(cell.age_ns)} ago"
         ago = f'<span class="late-age">{ago}</span>' if cell.overdue else ago
         against = f", {cell.trend}" if cell.trend not in {None, Trend.FIRST} else ""
