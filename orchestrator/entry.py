@@ -66,6 +66,10 @@ def _dispatch(arguments: list[str]) -> int:
             from agents.cli import main_enforcer  # noqa: PLC0415 - only what this program needs
 
             return main_enforcer(rest)
+        case ["mocksite", *rest]:
+            from agents.cli import main_mocksite  # noqa: PLC0415 - only what this program needs
+
+            return main_mocksite(rest)
         case _:
             return _orchestrator(arguments)
 

@@ -57,11 +57,13 @@ class WitnessKit:
         signer: Its key.
         looks: Its instruments; None for those that it needs for what the site record says it covers.
         register: Its copy of the register; None for the one that the site was delivered with.
+        trust: Its own copy of the documents; None for the agent's.
     """
 
     signer: Signer
     looks: tuple[Look, ...] | None = None
     register: Register | None = None
+    trust: SiteTrust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,13 @@ class EnforcerKit:
         signer: Its key.
         marks: Where it keeps that it cut; None for a memory that lasts as long as this.
         veto: Whoever runs it may refuse everything.
+        trust: Its own copy of the documents; None for the agent's.
     """
 
     signer: Signer
     marks: Marks | None = None
     veto: Callable[[], bool] = never
+    trust: SiteTrust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Surroundings:
         feed: The power feed; None for one that nobody switches.
         software: Name and version of the program.
         new_id: Makes the id of a new store.
+        on_destroyed: Called when the accelerators are about to be destroyed: nothing else outlives this program.
     """
 
     clock: Clock
@@ -100,6 +105,7 @@ class Surroundings:
     feed: Feed | None = None
     software: str = "haltdrill mocksite"
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(_ID_BYTES))
+    on_destroyed: Callable[[], None] = field(default=lambda: None)
 
 
 @dataclass(slots=True)
@@ -167,7 +173,7 @@ def assemble(
 
     Args:
         config: What is simulated.
-        trust: The documents that its parties hold.
+        trust: The documents that its agent holds, and whoever has no copy of its own.
         surroundings: Clock, connections, disks, log and feed.
         agent: The agent's key.
         witnesses: Its witnesses, by name.
@@ -181,6 +187,7 @@ def assemble(
     feed = surroundings.feed
     clock = surroundings.clock
     world = World(config, now_ns=clock.boot_ns(), feed=None if feed is None else feed.state, destroyed=destroyed)
+    world.devices.on_destroyed = surroundings.on_destroyed
     maker = _Maker(world, trust, surroundings)
     built_agent = maker.agent(agent, veto)
     built_witnesses = {name: maker.witness(name, kit) for name, kit in witnesses.items()}
@@ -206,7 +213,7 @@ class _Maker:
             AgentParts(
                 trust=self._trust,
                 signer=signer,
-                ledger=self._ledger(AGENT, signer),
+                ledger=self._ledger(AGENT, signer, self._trust),
                 driver=FaultyDriver(MockDriver(world, self._trust.record.work, around.clock), faults),
                 clock=self._clock(lambda: faults.has(Fault.DRIFTING_CLOCK)),
                 log=around.log.bind(site=self._site),
@@ -219,7 +226,8 @@ class _Maker:
 
     def witness(self, name: str, kit: WitnessKit) -> Witness:
         world, around = self._world, self._around
-        covers = next(entry.covers for entry in self._trust.record.witnesses if entry.name == name)
+        trust = kit.trust or self._trust
+        covers = next(entry.covers for entry in trust.record.witnesses if entry.name == name)
         looks = looks_of(covers, world.config) if kit.looks is None else kit.looks
         register = register_of(world.config) if kit.register is None else kit.register
         chain = Chain.open(around.disk(name), new_id=around.new_id())
@@ -228,7 +236,7 @@ class _Maker:
         return Witness(
             WitnessParts(
                 name=name,
-                trust=self._trust,
+                trust=trust,
                 signer=kit.signer,
                 chain=chain,
                 probe=MockProbe(world, name, looks, register=register, clock=around.clock),
@@ -242,14 +250,15 @@ class _Maker:
 
     def enforcer(self, name: str, kit: EnforcerKit, feed: Feed) -> Agent:
         around = self._around
+        trust = kit.trust or self._trust
         filters = self._topics.enforcer_filters(self._site)
         log = around.log.bind(site=self._site, enforcer=name)
         marks = MemoryMark() if kit.marks is None else kit.marks
         return Agent(
             AgentParts(
-                trust=self._trust,
+                trust=trust,
                 signer=kit.signer,
-                ledger=self._ledger(name, kit.signer),
+                ledger=self._ledger(name, kit.signer, trust),
                 driver=Cutoff(FeedSwitch(feed), marks, log=log, clock=around.clock),
                 clock=around.clock,
                 log=log,
@@ -262,9 +271,9 @@ class _Maker:
             )
         )
 
-    def _ledger(self, name: str, signer: Signer) -> Ledger:
+    def _ledger(self, name: str, signer: Signer, trust: SiteTrust) -> Ledger:
         around = self._around
-        identity = Identity(self._trust.fleet, self._site, signer, by=name)
+        identity = Identity(trust.fleet, self._site, signer, by=name)
         ledger = Ledger.open(around.disk(name), identity, new_id=around.new_id(), now_ns=around.clock.wall_ns())
         self.closes.append(ledger.close)
         return ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -44,6 +45,7 @@ class Devices:
 
     Attributes:
         destroyed: Whether they were destroyed.
+        on_destroyed: Called just before they are.
     """
 
     def __init__(self, config: MockConfig, faults: Faults, *, destroyed: bool) -> None:
@@ -52,10 +54,13 @@ class Devices:
         self._keys: dict[str, Ed25519PrivateKey] = {}
         self._answers: OrderedDict[tuple[str, tuple[tuple[str, ...], ...]], tuple[Answer, ...]] = OrderedDict()
         self.destroyed = destroyed
+        self.on_destroyed: Callable[[], None] = lambda: None
 
     def destroy(self) -> None:
         """Destroy them, for good."""
-        self.destroyed = True
+        if not self.destroyed:
+            self.on_destroyed()
+            self.destroyed = True
 
     @property
     def count(self) -> int:
