@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from protocols.config import BrokerConfig
 from protocols.envelope import split_frame
@@ -33,12 +33,13 @@ class SiteFolder:
         site: The site's id; its workload carries `HALTDRILL_WORKLOAD=<site>`.
         broker: The broker.
         lie: Whether the agent lies.
+        fleet: What `kit.make_fleet` is to make otherwise.
     """
 
-    def __init__(self, folder: Path, site: str, broker: BrokerConfig, *, lie: bool = False) -> None:
+    def __init__(self, folder: Path, site: str, broker: BrokerConfig, *, lie: bool = False, **fleet: Any) -> None:
         self.folder = folder
         self.site = site
-        self.fleet = kit.make_fleet((site,), now_ns=CLOCK.wall_ns())
+        self.fleet = kit.make_fleet((site,), now_ns=CLOCK.wall_ns(), **fleet)
         self.broker = broker
         self.processes: list[asyncio.subprocess.Process] = []
         folder.mkdir(exist_ok=True)
