@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -354,6 +354,7 @@ def make_fleet(
     work: WorkRate | Iterable[WorkRate] | None = None,
     off_levels: Iterable[OffLevel] = (),
     registry: str | None = None,
+    per_site: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> Fleet:
     """Make a fleet whose documents are valid from a day before `now_ns` for a year.
 
@@ -368,6 +369,7 @@ def make_fleet(
         work: The counters that say whether a site works, with the class of work that each counts.
         off_levels: The levels that say that a site is switched off.
         registry: Digest of each site's register of accelerators.
+        per_site: Fields of one site's record to change, given its name.
 
     Controls other than pause and shutdown are for a test to list: `record={"controls": tuple(Control)}`.
     """
@@ -423,7 +425,8 @@ def make_fleet(
             "max_total_held_s": 7200.0,
             **dated,
         }
-        records[site] = SiteRecord(**(fields | dict(record or {})))
+        own = per_site(site) if per_site is not None else {}
+        records[site] = SiteRecord(**(fields | dict(record or {}) | dict(own)))
     index = FleetIndex(
         fleet=fleet,
         index_version=1,
