@@ -16,7 +16,7 @@ from orchestrator.core.battery import BatteryCase
 from orchestrator.core.concern import SPARE_READINGS, concern
 from orchestrator.core.grades import SiteStepResult
 from orchestrator.core.inputs import battery_answers, rung_inputs
-from orchestrator.core.judge import StepInputs, judge_step
+from orchestrator.core.judge import StepInputs, judge_ladder
 from orchestrator.core.runs import CaseRun, OrderRef, RungRun, StepRun
 from orchestrator.core.samples import Instant, Sample, Track
 from orchestrator.core.states import Phase, next_phase
@@ -300,7 +300,7 @@ class Drill:
 
     def judge(self, number: int, site: str) -> SiteStepResult:
         """Give the final judgement on one site for one step: closings are demanded."""
-        return judge_step(self.rung_inputs(number, site, final=True)[0])
+        return judge_ladder(self.rung_inputs(number, site, final=True))
 
     def rung_inputs(self, number: int, site: str, *, final: bool) -> tuple[StepInputs, ...]:
         """Return what the judgement on one site and one step depends on, for each rung that was ordered there.

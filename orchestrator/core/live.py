@@ -87,7 +87,7 @@ class Live:
             return self._results.get(site)
         if site in self._stale or site not in self._results:
             self._stale.discard(site)
-            self._results[site] = found = self._sites[site].judge(self._rungs(site)[0])
+            self._results[site] = found = self._sites[site].judge(self._rungs(site))
             if found.restore_upper_ns is not None:
                 self._back.add(site)
         return self._results[site]
@@ -100,7 +100,7 @@ class Live:
         """
         if number != self._step or site not in self._sites:
             return self._drill.judge(number, site)
-        return self._sites[site].judge(self._drill.rung_inputs(number, site, final=True)[0])
+        return self._sites[site].judge(self._drill.rung_inputs(number, site, final=True))
 
     def steady(self) -> frozenset[str]:
         """Return the sites that a quorum sees at work before the order, as of half a challenge ago at most."""

@@ -6,13 +6,15 @@ import pytest
 
 from orchestrator.core.agenda import RECALLS_PER_TURN, Agenda
 from orchestrator.core.drill import Drill
-from orchestrator.core.intents import AskAgain, RepeatOrder
+from orchestrator.core.intents import AskAgain, EndStep, RepeatOrder
 from orchestrator.core.runs import StepRun
 from orchestrator.core.samples import Instant, Sample, Track
 from orchestrator.core.states import Phase
+from protocols.controls import ArmedSite, DecommissionParams, Params, PauseParams
 from protocols.messages import Link, Outcome, Receipt
 from protocols.reasons import Reason
 from tests.kit import NOW_NS, make_fleet
+from tests.orchestrator.core.standing import Standing
 
 FLEET = make_fleet(("alpha",))
 WARRANT = FLEET.warrant()
@@ -86,3 +88,21 @@ def test_one_turn_asks_a_bounded_number_of_witnesses() -> None:
         assert all((intent.first, intent.last) == (2, 2) for intent in found)
         asked |= {intent.witness for intent in found}
     assert len(asked) == RECALLS_PER_TURN + 10
+
+
+FIRE = DecommissionParams(phase="fire", armed=(ArmedSite(site="alpha", nonce="0" * 32),))
+ARM = DecommissionParams(phase="arm", armed_for_s=60.0)
+
+
+@pytest.mark.parametrize(("params", "waits"), [(FIRE, False), (ARM, True), (PauseParams(), True)])
+def test_nobody_waits_for_what_was_destroyed(params: Params, waits: bool) -> None:
+    """A site that was decommissioned never comes back, so the step ends once it was watched for a dwell."""
+    step = FLEET.step(params=params)
+    standing = Standing((step,)).ordered()
+    standing.at_s = 30.0
+    standing.released()
+    ended = EndStep(0, ordered=True)
+    watched_s = step.dwell_s + 2 * standing.warrant.challenge_s
+    assert ended not in standing.due(30.0 + watched_s - 0.1)
+    assert (ended in standing.due(30.0 + watched_s)) is not waits
+    assert ended in standing.due(30.0 + step.restore_limit_s + watched_s)
