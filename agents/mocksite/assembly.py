@@ -125,6 +125,11 @@ class MockSite:
     enforcers: Mapping[str, Agent]
     _clock: Clock
     _close: Sequence[Callable[[], None]]
+    _make_agent: Callable[[], Agent]
+
+    def restart_agent(self) -> None:
+        """Have a new agent take the place of one that ended, on the same disk and the same world."""
+        self.agent = self._make_agent()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everybody until `stop` is set.
@@ -189,10 +194,17 @@ def assemble(
     world = World(config, now_ns=clock.boot_ns(), feed=None if feed is None else feed.state, destroyed=destroyed)
     world.devices.on_destroyed = surroundings.on_destroyed
     maker = _Maker(world, trust, surroundings)
-    built_agent = maker.agent(agent, veto)
     built_witnesses = {name: maker.witness(name, kit) for name, kit in witnesses.items()}
     built_enforcers = {name: maker.enforcer(name, kit, feed) for name, kit in enforcers.items() if feed is not None}
-    return MockSite(world, built_agent, built_witnesses, built_enforcers, clock, maker.closes)
+    return MockSite(
+        world,
+        maker.agent(agent, veto),
+        built_witnesses,
+        built_enforcers,
+        clock,
+        maker.closes,
+        lambda: maker.agent(agent, veto),
+    )
 
 
 class _Maker:
