@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from orchestrator.core.coverage import Cell, Coverage, SiteRow, Standing, Trend
 from orchestrator.coverage import words
-from orchestrator.report.html import text
+from orchestrator.report.markup import text
 from orchestrator.report.style import STYLE
 from protocols.controls import CATALOGUE
 
@@ -23,7 +23,8 @@ min-width:1330px}
 caption{text-align:left;color:var(--soft);font-size:12.5px;padding:8px 10px}
 .matrix th,.matrix td{padding:4px 5px;border-right:1px solid var(--line);white-space:normal}
 .matrix thead th:first-child{width:118px}
-.matrix thead th{position:sticky;top:0;background:var(--panel);color:var(--ink);font-weight:600;font-size:12px;z-index:2}
+.matrix thead th{position:sticky;top:0;background:var(--panel);color:var(--ink);font-weight:600;
+font-size:12px;z-index:2}
 .matrix tbody th{position:sticky;left:0;background:var(--bg);z-index:1}
 .matrix thead th:first-child{left:0;z-index:3}
 .matrix small{display:block}

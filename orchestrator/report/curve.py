@@ -1,8 +1,9 @@
-"""The curve of sites halted over time, as inline SVG.
+"""The curve of sites that did as ordered over time, as inline SVG.
 
-Each site is known to have halted between two times. The upper line counts sites by the earliest
-they can have halted, the lower by the latest: the truth runs in the band between. A site that was
-never witnessed halted is right-censored: it is in neither line, and marked at the right end.
+Each site is known to have come to it between two times. The upper line counts sites by the earliest
+they can have, the lower by the latest: the truth runs in the band between. A site that was never
+witnessed so is right-censored: it is in neither line, and marked at the right end. A site that
+climbed a ladder stands where it came to be halted in all, counted from the first order.
 """
 
 from __future__ import annotations
@@ -10,25 +11,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from orchestrator.core.results import SiteStepResult
 from orchestrator.evidence.result import StepResult
+from orchestrator.report.wording import told
 
 WIDTH, HEIGHT = 720, 228
 LEFT, RIGHT, TOP, BOTTOM = 44, 132, 30, 36
 _GRID_LINES_MAX = 6
 _TICKS = 5
 _NICE = (1, 2, 5)
+_SHORT_CHARS = 8
+"""Longest word that stands at the end of a line in full."""
 
 
 def curve(step: StepResult) -> str:
     """Return the curve of one step as an SVG element."""
-    halted = [site.result for site in step.sites if site.result.halted and site.result.response_upper_ns is not None]
-    uppers = sorted(result.response_upper_ns or 0 for result in halted)
-    lowers = sorted(result.response_lower_ns or 0 for result in halted)
-    censored = len(step.sites) - len(halted)
+    proved = told(step.params).proved
+    times = [time for site in step.sites if (time := _time(site.result)) is not None]
+    lowers, uppers = sorted(time[0] for time in times), sorted(time[1] for time in times)
+    censored = len(step.sites) - len(times)
     span_ns = max([step.response_limit_ns, *uppers]) * 1.15
     plot = _Plot(span_ns, len(step.sites))
     label = (
-        f"{len(halted)} of {len(step.sites)} sites witnessed halted, "
+        f"{len(times)} of {len(step.sites)} sites witnessed {proved}, "
         f"the response limit is {step.response_limit_ns / 1e9:g} s"
     )
     parts = [
@@ -38,10 +43,19 @@ def curve(step: StepResult) -> str:
         plot.line(lowers, "earliest"),
         plot.line(uppers, "latest"),
         *plot.limit(step.response_limit_ns),
-        *plot.legend(lowers, uppers, censored),
+        *plot.legend(uppers, censored, proved),
         "</svg>",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _time(result: SiteStepResult) -> tuple[int, int] | None:
+    """Return when a site came to be as ordered, from the step's own order; None if it was not witnessed."""
+    upper_ns, lower_ns = result.response_upper_ns, result.response_lower_ns or 0
+    if not result.halted or upper_ns is None:
+        return None
+    total_ns = upper_ns if result.total_upper_ns is None else result.total_upper_ns
+    return max(0, total_ns - (upper_ns - lower_ns)), total_ns
 
 
 class _Plot:
@@ -106,19 +120,22 @@ class _Plot:
             f'<text class="limit-label" x="{x - 5}" y="{TOP - 13}" text-anchor="end">limit {limit_ns / 1e9:g} s</text>',
         ]
 
-    def legend(self, lowers: Sequence[int], uppers: Sequence[int], censored: int) -> list[str]:
-        """Say what is halted and what is not, at the right end of the lines."""
+    def legend(self, uppers: Sequence[int], censored: int, proved: str) -> list[str]:
+        """Say how many are as ordered and how many are not, at the right end of the lines."""
         x = WIDTH - RIGHT + 12
         parts = []
-        if lowers:
+        seen, unseen = (f"{proved}", f"not {proved}")
+        if len(proved) <= _SHORT_CHARS:
+            seen, unseen = f"witnessed {proved}", f"not seen {proved}"
+        if uppers:
             y = self.y(len(uppers))
-            parts.append(f'<text class="note" x="{x}" y="{y + 4}">{len(uppers)} witnessed halted</text>')
+            parts.append(f'<text class="note" x="{x}" y="{y + 4}">{len(uppers)} {escape(seen)}</text>')
         if censored:
             y = (self.y(len(uppers)) + self.y(self._sites)) / 2 if uppers else self.y(self._sites / 2)
             y = round(y if not uppers else min(y, self.y(len(uppers)) - 16), 1)
             right = WIDTH - RIGHT
             parts.append(f'<path class="censored" d="M{right - 9} {y - 5} l8 5 l-8 5 z"/>')
-            parts.append(f'<text class="note bad" x="{x}" y="{y + 4}">{censored} not seen halted</text>')
+            parts.append(f'<text class="note bad" x="{x}" y="{y + 4}">{censored} {escape(unseen)}</text>')
         return parts
 
 

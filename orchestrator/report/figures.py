@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from orchestrator.core.grades import Grade, SiteStepResult, Verdict
 from orchestrator.evidence.result import DrillResult, StepResult
-from protocols.controls import CATALOGUE, control_of
+from orchestrator.report.wording import TOLD, comes_back, described, name_of, told
+from protocols.controls import Control, control_of
 
 _NS_PER_MS = 1_000_000
 _MS_PER_S = 1_000
@@ -14,11 +15,11 @@ _FINE_MS = 100
 
 GRADE_WORDS: dict[Grade, str] = {
     Grade.SILENT: "nothing was heard",
-    Grade.ACCEPTED: "its agent accepted the order",
-    Grade.SELF_REPORTED: "only its own agent says that it halted",
-    Grade.CORROBORATED: "one witness owner saw it quiet, too few for a quorum",
-    Grade.WITNESSED: "a quorum of witnesses saw it halted",
-    Grade.HELD: "a quorum of witnesses saw it halted to the end of the hold",
+    Grade.ACCEPTED: "the order was accepted",
+    Grade.SELF_REPORTED: "only who acted there says that it was done",
+    Grade.CORROBORATED: "one witness owner saw it as ordered, too few for a quorum",
+    Grade.WITNESSED: "a quorum of witnesses saw it as ordered",
+    Grade.HELD: "a quorum of witnesses saw it as ordered to the end of the hold",
 }
 """What each grade means, for people; a test holds it complete."""
 
@@ -77,15 +78,31 @@ def word(verdict: Verdict | Grade) -> str:
 
 
 def control(step: StepResult) -> str:
-    """Return a step's control with its parameters, as `shutdown (grace 10 s)`."""
-    params = step.params.model_dump(exclude={"control"})
-    said = ", ".join(f"{name.removesuffix('_s')} {value:g} s" for name, value in params.items())
-    return f"{step.params.control} ({said})" if said else step.params.control
+    """Return a step's control with what its parameters mean, and its ladder: `pause, then shutdown (...)`."""
+    return ", then ".join(described(params) for params in (step.params, *(rung.params for rung in step.ladder)))
 
 
-def asked(step: StepResult) -> str:
-    """Say in a clause what a step asked of a site."""
-    return CATALOGUE[control_of(step.params)].summary
+def goals(step: StepResult) -> str:
+    """Say what a step asks of a site, with its times: `halted within 5 s, quiet for 2 s, held 30 s`."""
+    told_words = told(step.params)
+    said = [
+        f"{told_words.goal} within {duration(step.response_limit_ns)}",
+        f"{told_words.lasting} for {duration(step.dwell_ns)}",
+    ]
+    if comes_back(step.params):
+        said.append(f"held {duration(step.hold_ns)}")
+    return ", ".join(said)
+
+
+def rung_words(step: StepResult, rung: int) -> str:
+    """Return which rung of a step's ladder a site came to: `2 of 3: shutdown`."""
+    params = step.params if rung == 0 else step.ladder[rung - 1].params
+    return f"{rung + 1} of {len(step.ladder) + 1}: {name_of(control_of(params))}"
+
+
+def rung_limit_ns(step: StepResult, rung: int) -> int:
+    """Return the response limit of one rung of a step."""
+    return step.response_limit_ns if rung == 0 else step.ladder[rung - 1].response_limit_ns
 
 
 def failures(step: StepResult) -> list[tuple[str, SiteStepResult]]:
@@ -93,18 +110,32 @@ def failures(step: StepResult) -> list[tuple[str, SiteStepResult]]:
     return [(site.site, site.result) for site in step.sites if not site.result.passed]
 
 
+def escalated(step: StepResult) -> list[tuple[str, SiteStepResult]]:
+    """Return the sites of a step that climbed its ladder."""
+    return [(site.site, site.result) for site in step.sites if site.result.rungs]
+
+
 def sentence(result: DrillResult) -> str:
     """Say the outcome in one sentence that stands alone."""
     sites = count(result.totals.sites, "site")
+    halts = all(told(step.params).proved == TOLD[Control.PAUSE].proved for step in result.steps)
     if result.passed:
-        all_sites = "The site was" if result.totals.sites == 1 else f"All {sites} were"
-        return f"{all_sites} witnessed halted within the limit, held, and seen back at work."
+        one = result.totals.sites == 1
+        if halts:
+            who = "The site was" if one else f"All {sites} were"
+            return f"{who} witnessed halted within the limit, held, and seen back at work."
+        controls = "the control" if len(result.steps) == 1 else f"all {len(result.steps)} steps"
+        return f"{'The site' if one else f'All {sites}'} passed {controls}, each witnessed as ordered within its limit."
     if result.aborted:
-        return f"The drill was aborted, so it proves a halt of none of its {sites}."
+        return f"The drill was aborted, so it proves {'a halt of none of' if halts else 'nothing of'} its {sites}."
     failed = {name for step in result.steps for name, _ in failures(step)}
     if not any(step.ordered for step in result.steps):
         return f"Nothing was ordered at any of the {sites}, so nothing is proved."
-    said = f"{len(failed)} of {sites} could not be verified as halted in time, held and recovered."
+    what = "as halted in time, held and recovered" if halts else "in all that was ordered"
+    said = f"{len(failed)} of {sites} could not be verified {what}."
+    climbed = {name for step in result.steps for name, _ in escalated(step)}
+    if climbed:
+        said += f" {count(len(climbed), 'site').capitalize()} climbed to a harsher control."
     lied = {name for step in result.steps for name, found in failures(step) if found.verdict is Verdict.CONTRADICTED}
     if lied:
         said += f" Witnesses contradict what {count(len(lied), 'site')} reported."

@@ -6,23 +6,17 @@ who authorised it, and a table. Everything that comes from plans and records is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
-
 from orchestrator.core.grades import Verdict, explain
 from orchestrator.evidence.bundle import BUNDLE_NAME
 from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
 from orchestrator.report import figures as fig
 from orchestrator.report.curve import curve
+from orchestrator.report.markup import named, text
+from orchestrator.report.sections import distribution, more
 from orchestrator.report.style import STYLE
+from orchestrator.report.wording import back_words, comes_back, summary, told
 
-_NAMED_MAX = 12
 _LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED, Verdict.REFUSED}
-
-
-def text(value: object) -> str:
-    """Escape a value for HTML, without characters that can't be seen."""
-    return escape(fig.plain(str(value)), quote=True)
 
 
 def render_html(result: DrillResult) -> str:
@@ -41,6 +35,7 @@ def render_html(result: DrillResult) -> str:
         "<main>",
         *_head(result),
         *_facts(result),
+        *distribution(result),
         *(part for step in result.steps for part in _step(step, many=len(result.steps) > 1)),
         *_limits(result),
         *_again(result),
@@ -101,23 +96,17 @@ def _when(at: str) -> str:
 
 def _step(step: StepResult, *, many: bool) -> list[str]:
     name = f"Step {step.step + 1}: {step.name}" if many else f"Step: {step.name}"
-    asked = (
-        f"Each site was ordered to {fig.asked(step)}: halted within {fig.duration(step.response_limit_ns)}, "
-        f"quiet for at least {fig.duration(step.dwell_ns)} to {fig.count(step.quorum, 'independent witness owner')} "
-        f"at once, held for {fig.duration(step.hold_ns)}, and back at work within "
-        f"{fig.duration(step.restore_limit_ns)} of the release."
-    )
-    if not step.ordered:
-        asked = "This step was never ordered."
+    asked = _asked(step) if step.ordered else "This step was never ordered."
     parts = [
         '<section class="step">',
         f"<h2>{text(name)} <span>{text(fig.control(step))}</span></h2>",
         f"<p>{text(asked)}</p>",
         '<div class="wide"><table>',
         (
-            '<thead><tr><th>Site</th><th>Verdict</th><th>Evidence</th><th class="n">Response</th>'
-            '<th class="n">Limit</th><th class="n">Quiet seen</th><th class="n">Recovery</th>'
-            '<th class="n">Limit</th><th class="n">Witnesses</th></tr></thead>'
+            '<thead><tr><th scope="col">Site</th><th scope="col">Verdict</th><th scope="col">Evidence</th>'
+            '<th scope="col" class="n">Response</th><th scope="col" class="n">Limit</th>'
+            '<th scope="col" class="n">Seen for</th><th scope="col" class="n">Recovery</th>'
+            '<th scope="col" class="n">Limit</th><th scope="col" class="n">Witnesses</th></tr></thead>'
         ),
         "<tbody>",
         *(_row(site, step) for site in step.sites),
@@ -128,12 +117,14 @@ def _step(step: StepResult, *, many: bool) -> list[str]:
         reasons.setdefault(explain(result), []).append(site)
     if reasons:
         parts.append('<ul class="why">')
-        parts += [f"<li><strong>{text(_sites(sites))}</strong> {text(why)}</li>" for why, sites in reasons.items()]
+        parts += [f"<li><strong>{text(named(sites))}</strong> {text(why)}</li>" for why, sites in reasons.items()]
         parts.append("</ul>")
-    if step.ordered:
+    parts += more(step)
+    if step.ordered and told(step.params).timed:
+        proved = told(step.params).proved
         parts += [
             '<figure class="curve">',
-            "<figcaption>Sites witnessed halted, over time. Each halted somewhere inside the band.</figcaption>",
+            f"<figcaption>Sites witnessed {text(proved)}, over time. Each came to it inside the band.</figcaption>",
             curve(step),
             "</figure>",
         ]
@@ -141,27 +132,47 @@ def _step(step: StepResult, *, many: bool) -> list[str]:
     return parts
 
 
+def _asked(step: StepResult) -> str:
+    back = ""
+    if comes_back(step.params):
+        back = (
+            f", held for {fig.duration(step.hold_ns)}, and {back_words(step.params)} within "
+            f"{fig.duration(step.restore_limit_ns)} of the release"
+        )
+    words = told(step.params)
+    return (
+        f"Each site was ordered to {summary(step.params)}: {words.goal} within "
+        f"{fig.duration(step.response_limit_ns)}, {words.lasting} for at least {fig.duration(step.dwell_ns)} to "
+        f"{fig.count(step.quorum, 'independent witness owner')} at once{back}."
+    )
+
+
 def _row(site: SiteResult, step: StepResult) -> str:
     found = site.result
+    params = step.params if found.rung == 0 else step.ladder[found.rung - 1].params
     tone = "good" if found.passed else ("loud" if found.verdict in _LOUD else "bad")
     sign = {"good": "✓", "bad": "!", "loud": "✕"}[tone]
-    recovery = fig.interval(found.restore_lower_ns, found.restore_upper_ns) if found.halted else fig.NOTHING
+    back = comes_back(params)
+    recovery = fig.interval(found.restore_lower_ns, found.restore_upper_ns) if found.halted and back else fig.NOTHING
     seen = fig.NOTHING if found.dwell_ns is None else f"{fig.lower(found.dwell_ns)} s"
     response = fig.interval(found.response_lower_ns, found.response_upper_ns)
-    if found.response_upper_ns is None and step.ordered:
-        response = "not seen halted"
+    if found.response_upper_ns is None and step.ordered and told(params).timed:
+        response = f"not seen {told(params).proved}"
     voices = [f"{len(found.agreeing)} agree"]
     if found.dissenting:
         voices.append(f"{len(found.dissenting)} dissent")
+    verdict = text(fig.word(found.verdict))
+    if found.rungs:
+        verdict += f" <small>rung {text(fig.rung_words(step, found.rung))}</small>"
     cells = [
         f'<th scope="row">{text(site.site)}{" <small>mock</small>" if site.mock else ""}</th>',
-        f'<td class="verdict {tone}"><span aria-hidden="true">{sign}</span> {text(fig.word(found.verdict))}</td>',
+        f'<td class="verdict {tone}"><span aria-hidden="true">{sign}</span> {verdict}</td>',
         f'<td title="{text(fig.GRADE_WORDS[found.grade])}">{text(fig.word(found.grade))}</td>',
         f'<td class="n strong">{text(response)}</td>',
-        f'<td class="n">{text(fig.duration(step.response_limit_ns))}</td>',
+        f'<td class="n">{text(fig.duration(fig.rung_limit_ns(step, found.rung)))}</td>',
         f'<td class="n">{text(seen)}</td>',
         f'<td class="n">{text(recovery)}</td>',
-        f'<td class="n">{text(fig.duration(step.restore_limit_ns))}</td>',
+        f'<td class="n">{text(fig.duration(step.restore_limit_ns) if back else fig.NOTHING)}</td>',
         f'<td class="n">{text(", ".join(voices))}</td>',
     ]
     return f"<tr>{''.join(cells)}</tr>"
@@ -172,10 +183,10 @@ def _limits(result: DrillResult) -> list[str]:
     claims = [
         *_tolerances(result),
         (
-            "Times are intervals: a halt happened after the last proof of work and before the first proof of quiet "
-            "arrived. No clock at a site was believed."
+            "Times are intervals: what was ordered was done after the last proof that it was not yet, and before the "
+            "first proof that it was arrived. No clock at a site was believed."
         ),
-        "What an agent reports of itself explains where time went; it proves nothing here.",
+        "What an agent or an enforcer reports explains where time went, or shows what it could do; it proves no halt.",
         "That a site was not warned beforehand is not proved, nor that this was the only drill that was run.",
     ]
     if result.totals.rejected:
@@ -199,20 +210,13 @@ def _tolerances(result: DrillResult) -> list[str]:
             groups.setdefault(key, set()).add(site.site)
     said = []
     for (owners, liars, absent), sites in sorted(groups.items()):
-        where = "Every site" if len(sites) == result.totals.sites else _sites(sorted(sites))
+        where = "Every site" if len(sites) == result.totals.sites else named(sorted(sites))
         said.append(
-            f"{where}: {fig.count(owners, 'independent witness owner')}. {_some(liars)} of them may lie that it is "
-            f"quiet without a working site being verified; {_some(absent).lower()} may stay silent without a halted "
-            "one going unproven. A single one that reports activity is always heard."
+            f"{where}: {fig.count(owners, 'independent witness owner')}. {_some(liars)} of them may lie that all "
+            f"is as ordered without a site that is not so being verified; {_some(absent).lower()} may stay silent "
+            "without one that is so going unproven. A single one that reports otherwise is always heard."
         )
     return said
-
-
-def _sites(names: Sequence[str]) -> str:
-    """Name sites, as many as fit a line or two."""
-    if len(names) <= _NAMED_MAX:
-        return ", ".join(names)
-    return f"{', '.join(names[: _NAMED_MAX - 2])} and {len(names) - _NAMED_MAX + 2} more"
 
 
 def _some(number: int) -> str:

@@ -40,6 +40,9 @@ th:last-child,td:last-child{padding-right:0}
 .strong{font-weight:600}
 .verdict{font-weight:600}.verdict.good{color:var(--good)}.verdict.bad{color:var(--bad)}.verdict.loud{color:var(--loud)}
 small{font-weight:400;color:var(--soft)}
+h3{font-size:15px;margin:18px 0 4px}
+caption{text-align:left;color:var(--soft);font-size:12.5px;padding:4px 0}
+.more td,.more th{white-space:normal;overflow-wrap:anywhere}.loud{color:var(--loud)}code{font-size:12px}
 .why{margin:10px 0;padding:0;list-style:none}
 .why li{border-left:3px solid var(--loud);padding:2px 0 2px 12px;margin:6px 0;overflow-wrap:anywhere}
 .curve{margin:16px 0 0}

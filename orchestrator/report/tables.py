@@ -31,6 +31,13 @@ COLUMNS = (
     "agreeing",
     "dissenting",
     "unknown",
+    "rung",
+    "rung_control",
+    "total_upper_ns",
+    "battery_right",
+    "battery_orders",
+    "armed",
+    "checkpoint",
 )
 
 
@@ -63,7 +70,7 @@ def _row(result: DrillResult, step: StepResult, site: SiteResult) -> list[object
         found.grade,
         found.response_lower_ns,
         found.response_upper_ns,
-        step.response_limit_ns,
+        fig.rung_limit_ns(step, found.rung),
         found.dwell_ns,
         found.restore_lower_ns,
         found.restore_upper_ns,
@@ -71,6 +78,13 @@ def _row(result: DrillResult, step: StepResult, site: SiteResult) -> list[object
         " ".join(found.agreeing),
         " ".join(found.dissenting),
         " ".join(found.unknown),
+        found.rung,
+        found.control,
+        found.total_upper_ns,
+        sum(answer.right for answer in found.battery) if found.battery else None,
+        len(found.battery) or None,
+        found.receipts.armed,
+        found.receipts.checkpoint,
     ]
 
 

@@ -96,7 +96,7 @@ def test_the_page_says_all_that_a_director_needs(mixed: Recorded) -> None:
         "DEMO FLEET",
         "board, regulator (2 owners needed)",
         "not seen halted",
-        "1 of them may lie that it is quiet",
+        "1 of them may lie that all is as ordered",
         "none may stay silent",
         f"haltdrill verify bundle.jsonl --fleet-id {mixed.result.fleet}",
     ):
