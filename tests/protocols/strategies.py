@@ -4,28 +4,52 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from protocols.controls import Control, PauseParams, ShutdownParams
+from protocols.controls import (
+    CATALOGUE,
+    ArmedSite,
+    CensusParams,
+    Control,
+    DecommissionParams,
+    IsolateParams,
+    LeaseParams,
+    Params,
+    PauseParams,
+    PowerCutParams,
+    RefusalParams,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+    StandbyParams,
+    control_of,
+)
 from protocols.ids import drill_id, format_utc
 from protocols.messages import (
+    AGENT,
     Abort,
     AttributeMatch,
     Challenge,
     Closing,
     Counter,
+    EnforcerEntry,
     Fact,
     FleetIndex,
     IndexEntry,
     KeyRecord,
     Lever,
+    Licence,
+    LicenceRequest,
     Link,
     Message,
     NamedSites,
+    OffLevel,
     Order,
     Outcome,
     OwnedKey,
     Peak,
     Policy,
     Presence,
+    Proof,
     Quoted,
     Reading,
     Recall,
@@ -33,6 +57,7 @@ from protocols.messages import (
     Release,
     Role,
     Root,
+    Rung,
     SelectedSites,
     SiteRecord,
     Step,
@@ -41,6 +66,7 @@ from protocols.messages import (
     WitnessEntry,
     WorkRate,
 )
+from protocols.messages.orders import CLIMB_CHALLENGES
 from protocols.reasons import Reason
 
 MAX_NS = 253_402_300_800 * 10**9
@@ -73,19 +99,64 @@ def tuples(of: st.SearchStrategy, smallest: int = 1, largest: int = 3, **more: o
     return st.lists(of, min_size=smallest, max_size=largest, **more).map(tuple)
 
 
+params: dict[Control, st.SearchStrategy] = {
+    Control.STANDBY: st.builds(StandbyParams),
+    Control.REFUSAL: st.builds(RefusalParams),
+    Control.CENSUS: st.builds(CensusParams),
+    Control.SLOWDOWN: st.builds(SlowdownParams, fraction=st.floats(0.001, 0.999)),
+    Control.RUN_CAP: st.builds(
+        RunCapParams, unit=st.sampled_from(("accelerator_hours", "flop")), limit=st.floats(1e-6, 1e30)
+    ),
+    Control.SELECTIVE_PAUSE: st.builds(SelectivePauseParams, protected=tuples(names)),
+    Control.PAUSE: st.builds(PauseParams),
+    Control.LEASE: st.builds(
+        LeaseParams, licence_s=st.floats(0.5, 3600), renewed_s=st.floats(0.001, 86_400), partition=st.booleans()
+    ),
+    Control.ISOLATE: st.builds(IsolateParams),
+    Control.SHUTDOWN: st.builds(ShutdownParams, grace_s=st.floats(0, 3600)),
+    Control.POWER_CUT: st.builds(PowerCutParams),
+    Control.DECOMMISSION: st.one_of(
+        st.builds(DecommissionParams, phase=st.just("arm"), armed_for_s=seconds),
+        st.builds(
+            DecommissionParams,
+            phase=st.just("fire"),
+            armed=tuples(st.builds(ArmedSite, site=names, nonce=nonces), unique_by=lambda entry: entry.site),
+        ),
+    ),
+}
+"""A strategy for the parameters of each control; a test holds it complete."""
+
+any_params = st.one_of(*params.values())
+halting = sorted((spec for spec in CATALOGUE.values() if spec.halts), key=lambda spec: spec.severity)
+
+
 @st.composite
-def plan_steps(draw: st.DrawFn) -> Step:
-    """Return a step whose times fit together."""
-    dwell_s, response_s = draw(seconds), draw(seconds)
+def ladders(draw: st.DrawFn) -> tuple[Params, ...]:
+    """Return the parameters of the rungs of a step: one of any control, or several that halt, ever harsher."""
+    chosen = draw(st.lists(st.sampled_from(halting), unique=True, max_size=3))
+    rising = sorted(chosen, key=lambda spec: spec.severity)
+    if not rising:
+        return (draw(any_params),)
+    return tuple(draw(params[spec.control]) for spec in rising)
+
+
+@st.composite
+def plan_steps(draw: st.DrawFn, *, climb_s: float = 0.0) -> Step:
+    """Return a step whose times fit together, with `climb_s` to spare for each climb."""
+    first, *rest = draw(ladders())
+    dwell_s, limits = draw(seconds), [draw(seconds) for _ in (first, *rest)]
+    licensed_s = first.renewed_s + first.licence_s if isinstance(first, LeaseParams) else 0.0
+    reach_s = licensed_s + sum(limit + dwell_s for limit in limits) + len(rest) * climb_s
     return Step(
         name=draw(names),
-        params=draw(st.builds(PauseParams) | st.builds(ShutdownParams, grace_s=st.floats(0, 3600))),
-        hold_s=response_s + dwell_s + draw(seconds),
-        response_limit_s=response_s,
+        params=first,
+        hold_s=reach_s * 1.001 + draw(seconds),
+        response_limit_s=limits[0],
         dwell_s=dwell_s,
         restore_limit_s=draw(seconds),
         quorum=draw(st.integers(1, 16)),
         max_gap_s=dwell_s * draw(st.floats(0.1, 1)),
+        ladder=tuple(Rung(params=rung, response_limit_s=limit) for rung, limit in zip(rest, limits[1:], strict=True)),
     )
 
 
@@ -94,6 +165,12 @@ def warrants(draw: st.DrawFn) -> Warrant:
     """Return a warrant whose window is one."""
     before, after = sorted(draw(st.lists(times, min_size=2, max_size=2, unique=True)))
     matches = st.builds(AttributeMatch, name=names, values=tuples(names))
+    challenge_s = draw(seconds)
+    steps = draw(tuples(plan_steps(climb_s=CLIMB_CHALLENGES * challenge_s)))
+    fires = [step for step in steps if isinstance(step.params, DecommissionParams) and step.params.armed]
+    if fires:
+        steps = (fires[0],)
+    once = any(CATALOGUE[control_of(step.params)].irreversible for step in steps)
     return Warrant(
         fleet=draw(digests),
         plan=draw(names),
@@ -106,9 +183,9 @@ def warrants(draw: st.DrawFn) -> Warrant:
             st.builds(NamedSites, sites=tuples(names))
             | st.builds(SelectedSites, index_version=st.integers(1, 2**53), match=tuples(matches))
         ),
-        steps=draw(tuples(plan_steps())),
-        challenge_s=draw(seconds),
-        uses=draw(uses),
+        steps=steps,
+        challenge_s=challenge_s,
+        uses=1 if once else draw(uses),
         min_between_uses_s=draw(st.floats(0, 86_400)),
         max_total_held_s=draw(seconds),
         dispatchers=draw(tuples(digests)),
@@ -119,12 +196,56 @@ def warrants(draw: st.DrawFn) -> Warrant:
 def work_rates(draw: st.DrawFn) -> WorkRate:
     """Return a rate whose bounds are in order."""
     quiet, low, high = sorted(draw(st.lists(int63, min_size=3, max_size=3, unique=True)))
-    return WorkRate(signal=draw(signal_names), quiet_per_s=quiet, band_min_per_s=low, band_max_per_s=high)
+    return WorkRate(
+        signal=draw(signal_names),
+        quiet_per_s=quiet,
+        band_min_per_s=low,
+        band_max_per_s=high,
+        workload=draw(st.none() | names),
+    )
 
 
 versions = st.integers(1, 2**53)
 dated = {"fleet": digests, "issued_at": times, "expires_at": times}
 sites = {"fleet": digests, "site": names, "link": links, "at": times}
+
+rung_numbers = st.integers(0, 7)
+proofs = st.builds(Proof, step=names, ok=st.booleans(), detail=st.text(max_size=60))
+
+
+@st.composite
+def site_records(draw: st.DrawFn) -> SiteRecord:
+    """Return a site record in which no two parties have one name, and no two limits one signal."""
+    parties = draw(st.lists(names.filter(lambda name: name != AGENT), min_size=1, max_size=5, unique=True))
+    witnesses = draw(st.integers(1, len(parties)))
+    work = draw(tuples(work_rates(), unique_by=lambda rate: rate.signal))
+    free = signal_names.filter(lambda name: name not in {rate.signal for rate in work})
+    levels = st.builds(OffLevel, signal=free, at_most=int63)
+    return SiteRecord(
+        **{name: draw(of) for name, of in dated.items()},
+        site=draw(names),
+        record_version=draw(versions),
+        index_version=draw(versions),
+        owner=draw(names),
+        mock=draw(st.booleans()),
+        attributes=(),
+        agent_keys=draw(tuples(key_records)),
+        operator_keys=draw(tuples(key_records)),
+        witnesses=tuple(
+            WitnessEntry(name=name, owner=draw(names), key=draw(key_records), covers=draw(tuples(signal_names)))
+            for name in parties[:witnesses]
+        ),
+        controls=draw(tuples(st.sampled_from(Control))),
+        work=work,
+        max_hold_s=draw(seconds),
+        max_total_held_s=draw(seconds),
+        enforcers=tuple(
+            EnforcerEntry(name=name, owner=draw(names), key=draw(key_records)) for name in parties[witnesses:]
+        ),
+        off_levels=draw(tuples(levels, 0, unique_by=lambda level: level.signal)),
+        registry=draw(st.none() | digests),
+    )
+
 
 messages: dict[type[Message], st.SearchStrategy] = {
     Root: st.builds(
@@ -136,16 +257,7 @@ messages: dict[type[Message], st.SearchStrategy] = {
         thresholds=tuples(st.builds(Threshold, control=st.sampled_from(Control), owners=st.integers(1, 32))),
         max_clock_skew_s=seconds,
     ),
-    SiteRecord: st.builds(
-        SiteRecord, **dated, site=names, record_version=versions, index_version=versions, owner=names,
-        mock=st.booleans(), attributes=st.just(()), agent_keys=tuples(key_records), operator_keys=tuples(key_records),
-        witnesses=tuples(
-            st.builds(WitnessEntry, name=names, owner=names, key=key_records, covers=tuples(signal_names)),
-            unique_by=lambda witness: witness.name,
-        ),
-        controls=tuples(st.sampled_from(Control)), work=tuples(work_rates()), max_hold_s=seconds,
-        max_total_held_s=seconds,
-    ),
+    SiteRecord: site_records(),
     FleetIndex: st.builds(
         FleetIndex, **dated, index_version=versions,
         sites=st.dictionaries(names, digests, max_size=4).map(
@@ -155,11 +267,12 @@ messages: dict[type[Message], st.SearchStrategy] = {
     Warrant: warrants(),
     Order: st.builds(
         Order, fleet=digests, warrant=digests, use=uses, step=steps_numbers, drill=drills, nonce=nonces,
-        issued_at=times, expires_at=times, status=names, standing=st.none(),
+        issued_at=times, expires_at=times, status=names, standing=st.none(), rung=rung_numbers,
+        site=st.none() | names,
     ),
     Challenge: st.builds(
         Challenge, fleet=digests, drill=drills, seq=int63, nonce=nonces, issued_at=times, journal_seq=int63,
-        journal_head=digests, final=st.booleans(),
+        journal_head=digests, final=st.booleans(), exercise=st.none() | any_params,
     ),
     Recall: st.builds(
         Recall, fleet=digests, drill=drills, site=names, witness=names, first=int63, last=int63, nonce=nonces
@@ -177,7 +290,12 @@ messages: dict[type[Message], st.SearchStrategy] = {
         Receipt, **sites, order=digests, drill=st.none() | drills, use=st.none() | uses,
         step=st.none() | steps_numbers, outcome=st.sampled_from(Outcome),
         reason=st.none() | st.sampled_from(Reason), detail=st.text(max_size=60), elapsed_ns=int63,
-        checkpoint=st.none() | digests,
+        checkpoint=st.none() | digests, by=names, rung=st.none() | rung_numbers, proofs=tuples(proofs, 0),
+        armed=st.none() | nonces,
+    ),
+    Licence: st.builds(Licence, fleet=digests, site=names, order=digests, drill=drills, request=nonces),
+    LicenceRequest: st.builds(
+        LicenceRequest, fleet=digests, site=names, order=digests, drill=drills, nonce=nonces, at=times
     ),
     Reading: st.builds(Reading, **sites, witness=names, quotes=quotes, signals=tuples(signals, 0)),
     Closing: st.builds(Closing, **sites, witness=names, quotes=quotes, first=int63, last=int63),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,9 +11,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocols import messages as package
+from protocols.controls import (
+    CATALOGUE,
+    ArmedSite,
+    Control,
+    DecommissionParams,
+    LeaseParams,
+    PauseParams,
+    PowerCutParams,
+    ShutdownParams,
+    control_of,
+)
 from protocols.errors import MessageError
-from protocols.messages import Challenge, FleetIndex, IndexEntry, Lever, Message, Order, Reading, Root, SiteRecord
-from tests.protocols.strategies import any_message, messages
+from protocols.messages import (
+    Challenge,
+    FleetIndex,
+    IndexEntry,
+    Lever,
+    Message,
+    Order,
+    Reading,
+    Root,
+    Rung,
+    SiteRecord,
+    Step,
+)
+from protocols.messages.orders import CLIMB_CHALLENGES
+from tests.kit import make_fleet
+from tests.protocols.strategies import any_message, halting, messages, params, plan_steps
 
 relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 kinds = sorted(messages, key=lambda kind: kind.KIND)
@@ -29,6 +55,11 @@ def test_every_message_has_a_strategy() -> None:
     assert {kind for kind in exported if isinstance(kind, type) and issubclass(kind, Message)} - {Message} == set(
         messages
     )
+
+
+def test_every_control_has_a_strategy() -> None:
+    """No control's parameters escape these tests, and each control has a row in the catalogue."""
+    assert set(params) == set(Control) == set(CATALOGUE)
 
 
 def test_payload_types_differ() -> None:
@@ -162,3 +193,139 @@ def test_an_index_is_sorted_and_names_each_site_once(names: list[str]) -> None:
     else:
         with pytest.raises(ValueError, match="sorted"):
             FleetIndex(**fields, sites=entries)
+
+
+# -- what a plan may hold ------------------------------------------------------------------------
+
+TIMES: dict[str, Any] = {
+    "name": "halt",
+    "hold_s": 86_400.0 * 3,
+    "response_limit_s": 5.0,
+    "dwell_s": 2.0,
+    "restore_limit_s": 10.0,
+    "quorum": 2,
+    "max_gap_s": 1.0,
+}
+
+
+@given(st.lists(st.sampled_from(Control), min_size=2, max_size=4), st.data())
+@relaxed
+def test_a_ladder_rises_through_controls_that_halt(controls: list[Control], data: st.DataObject) -> None:
+    """Whatever stands on a ladder halts work, and each rung is harsher than the one before."""
+    specs = [CATALOGUE[control] for control in controls]
+    rising = all(low.severity < high.severity for low, high in pairwise(specs))
+    first, *rest = [data.draw(params[control]) for control in controls]
+    rungs = tuple(Rung(params=rung, response_limit_s=1.0) for rung in rest)
+    fields = TIMES | {"params": first, "ladder": rungs}
+    if rising and all(spec.halts for spec in specs):
+        assert Step(**fields).rungs[1:] == rungs
+    else:
+        with pytest.raises(ValueError, match="every rung of a ladder"):
+            Step(**fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reach_s"),
+    [
+        ({"params": PauseParams()}, 7.0),
+        ({"params": LeaseParams(licence_s=4.0, renewed_s=20.0)}, 31.0),
+        (
+            {
+                "params": PauseParams(),
+                "ladder": (
+                    Rung(params=ShutdownParams(), response_limit_s=30.0),
+                    Rung(params=PowerCutParams(), response_limit_s=8.0),
+                ),
+            },
+            7.0 + 32.0 + 10.0,
+        ),
+    ],
+)
+def test_a_hold_covers_the_last_rung_and_the_licences(changes: dict[str, Any], reach_s: float) -> None:
+    """A step that would end before its last rung was witnessed is no step."""
+    assert Step(**(TIMES | changes | {"hold_s": reach_s})).reach_s == reach_s
+    with pytest.raises(ValueError, match="hold_s must be at least"):
+        Step(**(TIMES | changes | {"hold_s": reach_s - 0.001}))
+
+
+def test_a_warrant_leaves_time_for_each_climb() -> None:
+    """Deciding that a site climbs takes challenges, and they are part of the hold that was approved."""
+    fleet = make_fleet()
+    ladder = (Rung(params=ShutdownParams(), response_limit_s=5.0),)
+    least_s = 2 * (5.0 + 2.0) + CLIMB_CHALLENGES * 0.25
+    assert fleet.warrant(fleet.step(ladder=ladder, hold_s=least_s))
+    with pytest.raises(ValueError, match="each climb takes"):
+        fleet.warrant(fleet.step(ladder=ladder, hold_s=least_s - 0.001))
+
+
+FIRE = DecommissionParams(phase="fire", armed=(ArmedSite(site="alpha", nonce="ab" * 16),))
+ARM = DecommissionParams(phase="arm", armed_for_s=60.0)
+
+
+def test_what_cannot_be_undone_is_approved_for_one_use_and_fired_alone() -> None:
+    """No schedule may hold it, and nobody fires on the way to something else."""
+    fleet = make_fleet()
+    arm, fire = (fleet.step(name=name, params=params) for name, params in (("arm", ARM), ("fire", FIRE)))
+    for step in (arm, fire):
+        assert fleet.warrant(step, uses=1)
+        with pytest.raises(ValueError, match="one use only"):
+            fleet.warrant(step, uses=2)
+    assert fleet.warrant(fleet.step(), arm, uses=1)
+    for steps in ((fleet.step(), fire), (arm, fire)):
+        with pytest.raises(ValueError, match="does nothing else"):
+            fleet.warrant(*steps, uses=1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"phase": "arm"},
+        {"phase": "fire"},
+        {"phase": "fire", "armed": FIRE.armed, "armed_for_s": 60.0},
+        {"phase": "arm", "armed": FIRE.armed, "armed_for_s": 60.0},
+        {"phase": "fire", "armed": FIRE.armed * 2},
+    ],
+)
+def test_arming_and_firing_are_told_apart_by_all_their_parameters(fields: dict[str, Any]) -> None:
+    """What is neither the one nor the other, or names a site twice, is no parameters at all."""
+    with pytest.raises(ValueError, match="arm"):
+        DecommissionParams(**fields)
+
+
+def test_a_nonce_is_one_sites_own() -> None:
+    """A site that the warrant does not name is fired by nothing."""
+    assert FIRE.nonce_for("alpha") == "ab" * 16
+    assert FIRE.nonce_for("beta") is None
+
+
+@given(plan_steps())
+@relaxed
+def test_only_controls_of_the_catalogue_that_halt_can_be_climbed(step: Step) -> None:
+    """The ladder that a step shows is its own control and then its harsher rungs, with their own limits."""
+    assert step.rungs[0] == Rung(params=step.params, response_limit_s=step.response_limit_s)
+    if step.ladder:
+        assert {control_of(rung.params) for rung in step.rungs} <= {spec.control for spec in halting}
+    assert step.hold_s >= step.reach_s
+
+
+@given(messages[SiteRecord])
+@settings(relaxed, max_examples=20)
+def test_no_enforcer_takes_the_name_of_another_party(record: Message) -> None:
+    """An enforcer called `agent`, or as a witness is, could pass for it in the evidence."""
+    fields = json.loads(record.encode())
+    witness = fields["witnesses"][0]
+    for name in (witness["name"], "agent"):
+        taken = {"name": name, "owner": witness["owner"], "key": witness["key"]}
+        with pytest.raises(MessageError, match=r"one name|may be called"):
+            SiteRecord.decode(compact(fields | {"enforcers": [taken]}))
+
+
+@given(messages[SiteRecord])
+@settings(relaxed, max_examples=20)
+def test_a_signal_is_limited_once(record: Message) -> None:
+    """A counter of work that is an off level too, or is given twice, would have two limits."""
+    fields = json.loads(record.encode())
+    level = {"signal": fields["work"][0]["signal"], "at_most": 1}
+    for bad in ({"work": fields["work"] + fields["work"][:1]}, {"off_levels": [level]}):
+        with pytest.raises(MessageError, match="given twice"):
+            SiteRecord.decode(compact(fields | bad))

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from protocols.controls import Control
 from protocols.envelope import parse_envelope, seal
 from protocols.errors import TrustError
-from protocols.messages import Abort, Lever, Message, Release
+from protocols.messages import Abort, Lever, Message, Release, Threshold
 from protocols.reasons import Reason
-from protocols.trust import check_abort, check_challenge, check_lever, check_recall, check_release
+from protocols.trust import check_abort, check_challenge, check_lever, check_licence, check_recall, check_release
+from protocols.trust.stops import lever_threshold
 from tests.kit import APPROVERS, DISPATCHERS, approver_label, dispatcher_label, key_of, make_fleet, operator_label
 
 FLEET = make_fleet(("alpha", "beta"))
@@ -73,13 +75,17 @@ def test_stops_are_of_this_fleet_and_of_their_type() -> None:
     assert reason_of(lambda: abort(seal(FLEET.release(ORDER), signer))) == Reason.WRONG_TYPE
     assert reason_of(lambda: release(seal(FLEET.release(ORDER, fleet="0" * 64), signer))) == Reason.WRONG_FLEET
     assert reason_of(lambda: abort(seal(FLEET.abort(ORDER, fleet="0" * 64), signer))) == Reason.WRONG_FLEET
+    licence = FLEET.licence(ORDER, "alpha", "ab" * 16, fleet="0" * 64)
+    raw = parse_envelope(seal(licence, signer))
+    assert reason_of(lambda: check_licence(raw, TRUST.dispatchers, TRUST.fleet)) == Reason.WRONG_FLEET
 
 
-def test_only_a_dispatcher_challenges_and_recalls() -> None:
-    """What witnesses answer comes from a dispatcher: an approver's challenge is none."""
+def test_only_a_dispatcher_challenges_recalls_and_licenses() -> None:
+    """What witnesses answer, and what keeps a lease going, comes from a dispatcher: an approver's is none."""
     for message, check in (
         (FLEET.challenge(1), check_challenge),
         (FLEET.recall("alpha", "w1", 1, 2), check_recall),
+        (FLEET.licence(ORDER, "alpha", "ab" * 16), check_licence),
     ):
         assert check(parse_envelope(seal(message, key_of(DISPATCHER))), TRUST.dispatchers, TRUST.fleet)
         wrong = parse_envelope(seal(message, key_of(approver_label("board"))))
@@ -109,13 +115,23 @@ def test_a_dispatcher_does_not_move_the_lever() -> None:
 
 
 def test_lifting_takes_the_threshold() -> None:
-    """One approver, or an operator, cannot lift what they may engage; two distinct owners can."""
+    """Who engages it alone cannot lift it alone: that takes as many owners as the harshest control there is."""
     lift = FLEET.lever(disengages=FLEET.lever().digest())
-    one, two = (key_of(approver_label(owner)) for owner in APPROVERS[:2])
-    assert reason_of(lambda: lever(seal(lift, one))) == Reason.UNDER_THRESHOLD
+    one, two, three = (key_of(approver_label(owner)) for owner in APPROVERS)
+    assert lever_threshold(FLEET.policy) == 3
+    for few in ((one,), (one, two)):
+        assert reason_of(lambda few=few: lever(seal(lift, *few))) == Reason.UNDER_THRESHOLD  # type: ignore[misc]
     own = FLEET.lever(site="alpha", disengages=FLEET.lever().digest())
     assert reason_of(lambda: lever(seal(own, key_of(operator_label("alpha"))))) == Reason.UNDER_THRESHOLD
-    assert not lever(seal(lift, one, two)).engaged
+    assert not lever(seal(lift, one, two, three)).engaged
+
+
+def test_a_policy_states_what_lifting_takes() -> None:
+    """A fleet with fewer owners names its own thresholds, for every harsh control, and the greatest counts."""
+    stated = tuple(Threshold(control=control, owners=1) for control in Control)
+    fleet = make_fleet(policy={"thresholds": stated})
+    assert lever_threshold(fleet.policy) == 1
+    assert lever_threshold(make_fleet(policy={"thresholds": stated[:-1]}).policy) == 3
 
 
 def test_a_lift_quotes_what_it_lifts() -> None:
