@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command("agent", context_settings=_PASSED_ON)(agent)
     app.command("witness", context_settings=_PASSED_ON)(witness)
     app.command("enforcer", context_settings=_PASSED_ON)(enforcer)
+    app.command("mocksite", context_settings=_PASSED_ON)(mocksite)
 
 
 def agent(context: typer.Context) -> None:
@@ -30,6 +31,11 @@ def witness(context: typer.Context) -> None:
 def enforcer(context: typer.Context) -> None:
     """Run a site's enforcer, which stands outside of it, from its configuration file."""
     _become("enforcer", context.args)
+
+
+def mocksite(context: typer.Context) -> None:
+    """Run simulated sites, with their agents, witnesses and enforcers, in one process."""
+    _become("mocksite", context.args)
 
 
 def _become(role: str, args: list[str]) -> None:
