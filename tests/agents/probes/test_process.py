@@ -22,9 +22,11 @@ from protocols.controls import PauseParams, ShutdownParams
 from protocols.errors import ProbeError
 from protocols.host.logs import get_logger
 from protocols.messages.evidence import Counter, Peak
+from tests import kit
 from tests.agents.drivers.conftest import require_cgroup
 from tests.agents.workloads import REPOSITORY, Workload, until, until_working, worker_argv
 
+CHALLENGE = kit.make_fleet().challenge(1)
 SPIN = "while True: pass"
 SLEEP = "import time\nwhile True: time.sleep(60)"
 
@@ -36,7 +38,7 @@ def probe_of(**rule: str) -> ProcessProbe:
 
 def look(probe: Probe) -> tuple[str, int, int]:
     """Return one sample's epoch, CPU time and peak."""
-    counter, peak = probe.sample()
+    counter, peak = probe.sample(CHALLENGE)
     assert isinstance(counter, Counter)
     assert isinstance(peak, Peak)
     assert (counter.name, peak.name) == ("cpu_time_us", "live_processes")
