@@ -16,6 +16,7 @@ from orchestrator.core.criteria import liars_tolerated
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import SiteStepResult, Verdict
 from protocols.controls import ControlParams
+from protocols.errors import JournalError
 from protocols.ids import Digest, DrillId, Int63, KeyId, Name, Owner, SiteId, Text, UtcTime, seconds_to_ns
 from protocols.messages import Rung, SiteRecord, Step
 from protocols.messages.base import Part
@@ -179,6 +180,7 @@ def build_result(drill: Drill, background: Background, results: Results) -> Dril
 
     Raises:
         KeyError: A verdict is missing.
+        JournalError: A verdict is about a rung that its step has not.
     """
     warrant = drill.warrant
     steps = tuple(_step(drill, number, step, results) for number, step in enumerate(warrant.steps))
@@ -234,6 +236,8 @@ def _step(drill: Drill, number: int, step: Step, results: Results) -> StepResult
 def _site(drill: Drill, step: Step, site: str, result: SiteStepResult) -> SiteResult:
     record = drill.trust.records[site]
     by_rung = tuple(_tolerance(record, step, rung) for rung in step.rungs)
+    if result.rung >= len(by_rung):
+        raise JournalError(f"the verdict on site {site} is about rung {result.rung}, which its step has not")
     return SiteResult(
         site=site,
         owner=record.owner,

@@ -36,7 +36,6 @@ from protocols.controls import (
 from protocols.envelope import parse_envelope, seal
 from protocols.ids import digest_of, format_utc, seconds_to_ns
 from protocols.messages import (
-    CLIMB_CHALLENGES,
     Counter,
     Fact,
     Licence,
@@ -51,6 +50,7 @@ from protocols.messages import (
     Step,
     Threshold,
 )
+from protocols.messages.orders import CLIMB_CHALLENGES
 from protocols.signals import FEED, FEED_OFF, FEED_ON, POWER
 from tests import kit
 from tests.orchestrator.recorder import MS, RATE_PER_S, Recorded, Recorder, Script, _Sender
@@ -160,10 +160,9 @@ class Scene(Recorder):
         self.decide(ev.ReceiptReceived(site=site, arrival_ns=self.claimed(self.t_ns), envelope=text), receipt)
 
     def challenges_until(self, t_ns: int) -> None:
-        """Issue challenges until a time, and let it come."""
-        while self.t_ns + seconds_to_ns(self.script.challenge_s) <= t_ns:
+        """Issue challenges until a time has come."""
+        while self.t_ns < t_ns:
             self.challenge()
-        self.t_ns = max(self.t_ns, t_ns)
 
     def released(self, number: int) -> None:
         """Release a step."""
@@ -461,3 +460,8 @@ class Lease(Scene):
         for site in self.sites.values():
             site.changes.append((self.t_ns + 10 * MS, RATE_PER_S))
         self.recovered(number)
+
+
+def payload_of(envelope: str) -> str:
+    """Return the payload of an envelope as text."""
+    return parse_envelope(envelope.encode()).payload.decode()

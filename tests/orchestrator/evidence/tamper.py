@@ -17,7 +17,7 @@ from orchestrator.journal.chain import GENESIS, ChainWriter, Record, decode_reco
 from protocols.envelope import parse_envelope, seal
 from protocols.errors import HaltdrillError
 from protocols.ids import format_utc, parse_utc
-from protocols.messages import Challenge, Closing, Message, Reading, Receipt
+from protocols.messages import Challenge, Closing, LicenceRequest, Message, Reading, Receipt
 from tests import kit
 
 Json = Any
@@ -146,6 +146,10 @@ def line_changes(line: bytes) -> Iterator[tuple[str, bytes]]:
     if envelope is not None:
         for label, text in envelope_changes(envelope):
             yield f"envelope {label}", dump(replaced(value, ("event", "envelope"), text))
+    for number, order in enumerate(value.get("event", {}).get("orders", ())):
+        for label, text in envelope_changes(order["envelope"]):
+            changed = replaced(value, ("event", "orders", number, "envelope"), text)
+            yield f"order {number} envelope {label}", dump(changed)
     yield "spaces", json.dumps(value, ensure_ascii=False).encode()
 
 
@@ -217,7 +221,12 @@ class Forger:
 
     def _decoded(self, event: ev.Event) -> Message | None:
         """Decode an input's message once: the same few hundred are folded again and again."""
-        kinds = {ev.ReceiptReceived: Receipt, ev.ReadingReceived: Reading, ev.ClosingReceived: Closing}
+        kinds = {
+            ev.ReceiptReceived: Receipt,
+            ev.ReadingReceived: Reading,
+            ev.ClosingReceived: Closing,
+            ev.LicenceRequested: LicenceRequest,
+        }
         kind = kinds.get(type(event))
         text = getattr(event, "envelope", "")
         if kind is None:

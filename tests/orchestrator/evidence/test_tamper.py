@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
@@ -15,6 +15,7 @@ from orchestrator.core.grades import Verdict
 from orchestrator.evidence.memo import Memo
 from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.journal.chain import Record
+from tests.orchestrator.evidence.scenes import Ladder, Lease, Refusal, payload_of
 from tests.orchestrator.evidence.tamper import Forger, changes, dump, envelope_changes, line_changes, verdicts
 from tests.orchestrator.recorder import Recorded, Script, record_drill
 
@@ -93,7 +94,74 @@ def test_a_flipped_byte_is_always_noticed() -> None:
 
 # -- a forger who holds the dispatcher's key ---------------------------------------------------------
 
-OTHERS = (ev.ReceiptReceived, ev.ReadingReceived, ev.ClosingReceived, ev.DocumentHeld)
+OTHERS = (ev.ReceiptReceived, ev.LicenceRequested, ev.ReadingReceived, ev.ClosingReceived, ev.DocumentHeld)
+NEWER = (
+    ev.RungOrdered,
+    ev.RungPublished,
+    ev.BatteryIssued,
+    ev.LicenceRequested,
+    ev.LicenceIssued,
+    ev.LeaseStopped,
+    ev.OrderIssued,
+)
+SCENES: dict[str, Callable[[], Recorded]] = {
+    "ladder": lambda: Ladder().record(),
+    "battery": lambda: Refusal().record(),
+    "lease": lambda: Lease().record(),
+}
+"""Drills with the rarer kinds of record."""
+
+
+@cache
+def scene(name: str) -> Recorded:
+    """Return a drill of `SCENES`."""
+    return SCENES[name]()
+
+
+def newer_places(forger: Forger) -> list[int]:
+    """Return the place of the first and the last record of each of the rarer kinds, and an enforcer's receipts."""
+    places: dict[str, list[int]] = {}
+    for place, record in enumerate(forger.records):
+        event = record.event
+        if isinstance(event, NEWER):
+            places.setdefault(event.type, []).append(place)
+        elif isinstance(event, ev.ReceiptReceived) and '"by":"e1"' in payload_of(event.envelope):
+            places.setdefault("enforcer", []).append(place)
+    return sorted({place for listed in places.values() for place in (listed[0], listed[-1])})
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_no_field_of_a_rarer_record_can_be_changed(name: str) -> None:
+    """Rungs, batteries, licences and enforcers' receipts are covered like everything else, in each field."""
+    drill, count = scene(name), 0
+    lines = drill.bundle.splitlines()
+    assert survives(drill.bundle, drill)
+    for place in newer_places(Forger(drill.records)):
+        for label, changed in line_changes(lines[place + 1]):
+            if changed != lines[place + 1]:
+                count += 1
+                mutant = b"\n".join([*lines[: place + 1], changed, *lines[place + 2 :]]) + b"\n"
+                assert not survives(mutant, drill), f"line {place + 2}: {label}"
+    assert count > 200
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_no_rarer_record_can_be_changed_hidden_or_doubled_by_a_forger(name: str) -> None:
+    """Whoever holds the dispatcher's key can neither rewrite nor leave out a climb, a battery or a licence."""
+    drill, forged = scene(name), 0
+    forger = Forger(drill.records)
+    last = cosigned_up_to(forger)
+    for place in newer_places(forger):
+        assert place < last
+        candidates = [
+            forger.with_event(place, lambda _, event=event: event)
+            for _, event in changed_events(forger.records[place].event)
+        ]
+        for records in (*candidates, *_rearranged(forger.records, place)):
+            bundle = forger.forge(records, judge=True)
+            forged += bundle is not None
+            assert bundle is None or not survives(bundle, drill), f"record {place}"
+    assert forged > 10
 
 
 def cosigned_up_to(forger: Forger) -> int:
