@@ -161,7 +161,7 @@ def test_no_rarer_record_can_be_changed_hidden_or_doubled_by_a_forger(name: str)
             bundle = forger.forge(records, judge=True)
             forged += bundle is not None
             assert bundle is None or not survives(bundle, drill), f"record {place}"
-    assert forged > 10
+    assert forged > 3
 
 
 def cosigned_up_to(forger: Forger) -> int:
