@@ -80,12 +80,12 @@ class Halting:
         """
         cleared: set[str] = set()
         for span in self.agreed(self.inputs.step.quorum):
-            dissenters = {voice.name for voice in self.voices if q.dissents_on(voice, span, self.until)}
+            dissenters = {voice.name for voice in self.voices if q.dissent_on(voice, span, self.until) is not None}
             for voice in self.voices:
                 if voice.name in dissenters | cleared:
                     continue
                 cleared.add(voice.name)
-                relapse = q.activity_after(voice.trace, span.end, self.hold_end)
+                relapse = q.relapse(voice, span, self.hold_end)
                 if relapse is not None:
                     self.broken_by[voice.name] = relapse
             if not dissenters:
@@ -108,13 +108,19 @@ class Halting:
             return {}
         if self.wanted.lags and self.inputs.ordered is not None:
             reported = max(reported, self.inputs.ordered.plus(seconds_to_ns(self.inputs.response_limit_s)))
-        until = self.hold_end if self.run is None else self.run.end
         found = {}
         for voice in self.voices:
-            activity = q.activity_between(voice.trace, reported, until, self.hold_end)
+            activity = self._contradicts(voice, reported)
             if activity is not None:
                 found[voice.name] = activity
         return found
+
+    def _contradicts(self, voice: q.Voice, reported: Instant) -> Activity | None:
+        trace, run, end = voice.trace, self.run, self.hold_end
+        if run is None:
+            return q.activity_after(trace, reported, end)
+        breach_by = run.start.plus(trace.max_gap_ns)
+        return q.activity_between(trace, reported, run.end, end) or q.breach_between(trace, reported, breach_by, end)
 
     def evidence(self) -> Evidence:
         """Return all of it, in the form that a verdict is decided on."""

@@ -9,7 +9,9 @@ at least one honest owner is in every quorum, which is what each definition here
   The latest, because then what counts is the work in the span itself and not the average over a
   longer quiet before it: an honest witness that agrees saw at most
   eps * (E - S + 2 * the maximum gap) of work in the span.
-- **dissents** on [S, E]: proven active surely after S, beginning before E, inside the window.
+- **dissents** on [S, E]: proven active surely after S, beginning before E, inside the window. Of
+  rates, which are proven over whole dwells: a breach that begins within the maximum gap after S,
+  as one does if the rate is wrong throughout. One that begins later tells of what came after.
   Also a witness whose last proven word in the window is *active* and that never proved quiet over
   a positive span after it.
 - **qualifying run**: the first S, among the order's commit and the A of the readings that start
@@ -116,10 +118,10 @@ def saw_dwell(trace: Trace, since: Instant, until: Instant, dwell_ns: int) -> bo
 def halted_by(voices: Sequence[Voice], run: Run) -> Instant:
     """Return by when the site had surely halted, as far as the agreeing witnesses of a run tell.
 
-    For each it is A of the first reading j of its run with I_j > A_i. A halt just after reading i
-    may hide in what eps allows and in the counter's own resolution, so A_i would be too early. Had
-    the site still worked at reading j, the whole of [A_i, I_j] would show more than eps allows:
-    steady state lies above eps, as the site record demands.
+    For each it is A of the first reading j of its run with I_j > A_i (with a cap: that is at least
+    the trace's lead later). A halt just after reading i may hide in what eps allows and in the
+    counter's own resolution, so A_i would be too early. Had the site still worked at reading j, the
+    whole of [A_i, I_j] would show more than eps, or the cap, allows: steady state lies above both.
     """
     latest = run.start
     for voice in voices:
@@ -127,28 +129,47 @@ def halted_by(voices: Sequence[Voice], run: Run) -> Instant:
         if start is None:
             continue
         trace = voice.trace
-        ends = next((j for j in range(start + 1, len(trace.after)) if trace.after[j] > trace.before[start]), start)
+        surely = trace.before[start].plus(trace.lead_ns)
+        ends = next((j for j in range(start + 1, len(trace.after)) if trace.after[j] >= surely), start)
         latest = max(latest, trace.before[ends])
     return latest
 
 
 def activity_between(trace: Trace, start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
-    """Return the first activity surely after `start`, beginning before `begin_by` and over by `until`."""
-    for listed in (trace.activities, trace.breaches):
-        place = bisect_left(listed, start, key=lambda activity: activity.after)
-        if place < len(listed) and listed[place].after < begin_by and listed[place].before <= until:
-            return listed[place]
-    return None
+    """Return the first interval proven active surely after `start`, begun before `begin_by` and over by `until`."""
+    return _between(trace.activities, start, begin_by, until)
+
+
+def breach_between(trace: Trace, start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
+    """Return the first window proven out of its band or over a cap, likewise."""
+    return _between(trace.breaches, start, begin_by, until)
+
+
+def _between(listed: Sequence[Activity], start: Instant, begin_by: Instant, until: Instant) -> Activity | None:
+    place = bisect_left(listed, start, key=lambda activity: activity.after)
+    if place == len(listed):
+        return None
+    first = listed[place]
+    return first if first.after < begin_by and first.before <= until else None
 
 
 def activity_after(trace: Trace, start: Instant, until: Instant) -> Activity | None:
-    """Return the first activity that lies surely between `start` and `until`."""
-    return activity_between(trace, start, until, until)
+    """Return the first interval or window proven active that lies surely between `start` and `until`."""
+    return activity_between(trace, start, until, until) or breach_between(trace, start, until, until)
 
 
-def dissents_on(voice: Voice, run: Run, until: Instant) -> bool:
-    """Return whether the witness proved activity against the run's dwell."""
-    return activity_between(voice.trace, run.start, run.end, until) is not None
+def dissent_on(voice: Voice, run: Run, until: Instant) -> Activity | None:
+    """Return what the witness proved against the run's dwell, if it did."""
+    trace = voice.trace
+    breach_by = run.start.plus(trace.max_gap_ns)
+    return activity_between(trace, run.start, run.end, until) or breach_between(trace, run.start, breach_by, until)
+
+
+def relapse(voice: Voice, run: Run, until: Instant) -> Activity | None:
+    """Return what the witness proved of the time after the run's dwell, if it did: all that is no dissent on it."""
+    trace = voice.trace
+    breach_from = run.start.plus(trace.max_gap_ns)
+    return activity_between(trace, run.end, until, until) or breach_between(trace, breach_from, until, until)
 
 
 def last_word_active(trace: Trace, since: Instant, until: Instant) -> Activity | None:
@@ -180,7 +201,7 @@ def _lifted(trace: Trace, last: Activity, until: Instant) -> bool:
 def _outlasted(trace: Trace, breach: Activity, until: Instant) -> bool:
     """Return whether a whole dwell as ordered, begun inside a window out of its band, goes on past its end."""
     for i in trace.lasting[bisect_left(trace.lasting, breach.starts_at + 1) :]:
-        if trace.before[i] >= until:
+        if trace.before[i].plus(trace.dwell_ns) > until:
             break
         if trace.run_end(i) >= breach.ends_at:
             return True

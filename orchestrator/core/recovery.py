@@ -4,8 +4,9 @@ A recovery is a span of at least the dwell over which the rates lie in the load 
 are again what they were before the order. Where it begins depends on what had been ordered:
 
 - work that stood still: with an interval proven active. Work had begun by A of its end;
-- work that was capped: with a reading from which every prefix is surely over the cap, so that slow
-  work at its beginning is not hidden by the average. Work was back by A of the reading after it;
+- work that was capped: with a reading from which every prefix, of at least the trace's lead, is
+  surely over the cap, so that slow work at its beginning is not hidden by the average for longer
+  than that. Work was back by A of the reading that ends the first such prefix;
 - work that went on: with any reading surely after the release. All was well by its A.
 
 The dwell is not part of the restore time, as it is none of the response time.
@@ -55,7 +56,7 @@ def recovery(voice: Voice, released: Instant, dwell_ns: int) -> Recovery | None:
             j < len(trace.readings)
             and connected(trace, i, j)
             and in_band(trace, i, j, voice.work)
-            and _over_caps(trace, i, j)
+            and _over_caps(trace, i, ends_at, j)
             and all(as_before(trace, k) for k in range(ends_at, j + 1))
         ):
             return Recovery(trace.before[ends_at], lower(trace, i))
@@ -84,9 +85,10 @@ def _at_activities(trace: Trace, released: Instant) -> Iterator[tuple[int, int]]
 
 
 def _at_readings(trace: Trace, released: Instant) -> Iterator[tuple[int, int]]:
-    first = bisect_left(trace.before, released.plus(1))
-    for ends_at in range(max(1, first), len(trace.readings)):
-        yield ends_at - 1, ends_at
+    for i in range(len(trace.readings)):
+        ends_at = bisect_left(trace.after, trace.before[i].plus(trace.lead_ns))
+        if ends_at < len(trace.readings) and trace.before[ends_at] > released:
+            yield i, ends_at
 
 
 def _after_release(trace: Trace, released: Instant) -> Iterator[tuple[int, int]]:
@@ -94,10 +96,10 @@ def _after_release(trace: Trace, released: Instant) -> Iterator[tuple[int, int]]
         yield i, i
 
 
-def _over_caps(trace: Trace, i: int, j: int) -> bool:
-    """Return whether every prefix of the readings i to j is surely over every cap."""
+def _over_caps(trace: Trace, i: int, first: int, last: int) -> bool:
+    """Return whether every prefix from reading i, to `first` up to `last`, is surely over every cap."""
     for name, cap_per_s in trace.criterion.caps:
-        for k in range(i + 1, j + 1):
+        for k in range(first, last + 1):
             grown, longest_ns = grown_between(trace, i, k, name), trace.before[k].minus(trace.after[i])
             if grown is None or longest_ns is None or grown * NS_PER_S <= cap_per_s * longest_ns:
                 return False

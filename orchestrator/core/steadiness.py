@@ -27,7 +27,7 @@ def steadiness(inputs: StepInputs, voices: list[q.Voice], wanted: Criterion) -> 
     keeping = {voice.name: voice.owner for voice in voices if voice.may_agree and _keeps(voice, ordered, until)}
     against = {}
     for voice in voices:
-        breach = q.activity_between(voice.trace, ordered, until, until)
+        breach = q.activity_after(voice.trace, ordered, until)
         if breach is not None:
             against[voice.name] = breach
     kept = len(set(keeping.values())) >= inputs.step.quorum

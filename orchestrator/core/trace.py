@@ -19,9 +19,10 @@ over A_i comes within the maximum gap, the work after reading i is at most eps *
 A counter bridges a lost reading, a peak or a fact does not. A reading that lacks a needed signal
 bridges nothing. All arithmetic is exact, in integers.
 
-Of a *cap* the same prefixes are judged, but no single interval is: capped work may come in bursts.
-It is active, and so is a rate that leaves its band, only over a whole window of a dwell
-(`orchestrator.core.windows`); every window inside a run must conform.
+Of a *cap* no single interval is judged, since capped work may come in bursts, and of the prefixes
+only those over a proven span of at least the maximum gap (`lead_ns`), which the width of a bracket
+matters little to. It is active, and so is a rate that leaves its band, only over a whole window of a
+dwell (`orchestrator.core.windows`); every window inside a run must conform.
 
 Readings are taken in one after the other at an amortised cost of O(log n), which serves the live
 view and the final judgement alike; only a track that was rewritten is read again from its start.
@@ -122,6 +123,11 @@ class Trace:
 
     def __post_init__(self) -> None:
         self._windows = Windows(self.criterion, self.dwell_ns)
+
+    @property
+    def lead_ns(self) -> int:
+        """The shortest proven span from its start on which a run is judged by its ceilings, nanoseconds."""
+        return self.max_gap_ns if self.criterion.caps else 1
 
     def update(self) -> None:
         """Take in what the track has learnt since the last call."""
@@ -248,7 +254,7 @@ class Trace:
         The condition c_j - c_i <= eps * (I_j - A_i) is (c_j - eps * I_j) <= (c_i - eps * A_i): what
         is left of the start's allowance. A heap of allowances finds those that are overspent.
         """
-        while self._waiting and self.before[self._waiting[0]] < self.after[j]:
+        while self._waiting and self.before[self._waiting[0]].plus(self.lead_ns) <= self.after[j]:
             i = self._waiting.popleft()
             for (name, eps_per_s), heap in zip(self.criterion.ceilings, self._heaps(), strict=True):
                 heapq.heappush(heap, (_excess(self.readings[i], name, eps_per_s, self.before[i]), i))
