@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from orchestrator.core.grades import Grade, SiteStepResult, Verdict
 from orchestrator.evidence.result import DrillResult, StepResult
-from orchestrator.report.wording import TOLD, comes_back, described, name_of, told
+from orchestrator.report.wording import TOLD, comes_back, described, name_of, phase_of, told
 from protocols.controls import Control, control_of
 
 _NS_PER_MS = 1_000_000
@@ -80,6 +80,11 @@ def word(verdict: Verdict | Grade) -> str:
 def control(step: StepResult) -> str:
     """Return a step's control with what its parameters mean, and its ladder: `pause, then shutdown (...)`."""
     return ", then ".join(described(params) for params in (step.params, *(rung.params for rung in step.ladder)))
+
+
+def control_names(step: StepResult) -> str:
+    """Return a step's control without what its parameters mean; its ladder with ` > ` between the rungs."""
+    return " > ".join(phase_of(params) for params in (step.params, *(rung.params for rung in step.ladder)))
 
 
 def goals(step: StepResult) -> str:

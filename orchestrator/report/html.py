@@ -16,6 +16,9 @@ from orchestrator.report.sections import distribution, more
 from orchestrator.report.style import STYLE
 from orchestrator.report.wording import back_words, comes_back, summary, told
 
+_DESCRIBED_MAX = 2
+"""Most steps whose parameters the first lines repeat."""
+
 _LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED, Verdict.REFUSED}
 
 
@@ -75,6 +78,8 @@ def _facts(result: DrillResult) -> list[str]:
     given = [entry for entry in totals.verdicts if entry.count]
     approvers = ", ".join(result.approved_by)
     controls = ", then ".join(fig.control(step) for step in result.steps)
+    if len(result.steps) > _DESCRIBED_MAX:
+        controls = ", ".join(fig.control_names(step) for step in result.steps)
     mocks = len({site.site for step in result.steps for site in step.sites if site.mock})
     scope = fig.count(totals.sites, "site") + (f", {mocks} of them mock" if mocks else "")
     rows = [
@@ -136,14 +141,14 @@ def _asked(step: StepResult) -> str:
     back = ""
     if comes_back(step.params):
         back = (
-            f", held for {fig.duration(step.hold_ns)}, and {back_words(step.params)} within "
+            f"; held for {fig.duration(step.hold_ns)}, and {back_words(step.params)} within "
             f"{fig.duration(step.restore_limit_ns)} of the release"
         )
     words = told(step.params)
     return (
         f"Each site was ordered to {summary(step.params)}: {words.goal} within "
-        f"{fig.duration(step.response_limit_ns)}, {words.lasting} for at least {fig.duration(step.dwell_ns)} to "
-        f"{fig.count(step.quorum, 'independent witness owner')} at once{back}."
+        f"{fig.duration(step.response_limit_ns)}, {words.lasting} for at least {fig.duration(step.dwell_ns)}, as "
+        f"{fig.count(step.quorum, 'independent witness owner')} must see at once{back}."
     )
 
 

@@ -15,7 +15,7 @@ from orchestrator.core.wording import WORDS
 from orchestrator.evidence.result import DrillResult, StepResult
 from orchestrator.report import figures as fig
 from orchestrator.report.markup import named, table, text
-from orchestrator.report.wording import described, name_of, told
+from orchestrator.report.wording import described, phase_of, told
 from protocols.controls import control_of
 from protocols.reasons import TEXT
 
@@ -66,7 +66,7 @@ def _figures(step: StepResult, rung: int, found: list[RungResult]) -> list[str]:
     uppers_ns = [entry.response_upper_ns for entry in found if entry.response_upper_ns is not None]
     timed = told(params).timed and uppers_ns
     return [
-        text(name_of(control_of(params))),
+        text(phase_of(params)),
         text(step.name + (f", rung {rung + 1}" if step.ladder else "")),
         str(len(found)),
         str(sum(entry.verdict is Verdict.VERIFIED for entry in found)),
@@ -95,7 +95,7 @@ def _climbs(step: StepResult) -> list[str]:
             why = "" if entry.why_next is None else _why(entry)
             rows.append(
                 [
-                    text(site) if entry is result.rungs[0] else "",
+                    text(site),
                     text(fig.rung_words(step, entry.rung)),
                     text(fig.word(entry.verdict)),
                     text(fig.interval(entry.response_lower_ns, entry.response_upper_ns)),
@@ -104,7 +104,7 @@ def _climbs(step: StepResult) -> list[str]:
                 ]
             )
         total = fig.NOTHING if result.total_upper_ns is None else f"at most {fig.upper(result.total_upper_ns)} s"
-        rows.append(["", "<em>in all, from the first order</em>", "", text(total), "", ""])
+        rows.append([text(site), "<em>in all, from the first order</em>", "", text(total), "", ""])
     heads = ("Site", "Rung", "Verdict", "Response", "Limit", "Climbed on because")
     return table("Sites that climbed. Each rung's time counts from its own order.", heads, rows)
 

@@ -34,16 +34,16 @@ class Told:
 TOLD: dict[Control, Told] = {
     Control.STANDBY: Told("steady", "rehearsing", "its whole path proved", "at work", timed=False),
     Control.REFUSAL: Told("steady", "answering", "each order refused", "at work", timed=False),
-    Control.CENSUS: Told("all counted", "counting", "every accelerator accounted for", "so"),
+    Control.CENSUS: Told("all counted", "counting", "every accelerator accounted for", "staying so"),
     Control.SLOWDOWN: Told("slowed", "slowing", "at or under the cap", "working under it"),
-    Control.RUN_CAP: Told("capped", "capping", "refusing what is above the cap", "so"),
-    Control.SELECTIVE_PAUSE: Told("paused in part", "pausing", "all but the protected classes halted", "so"),
+    Control.RUN_CAP: Told("capped", "capping", "refusing what is above the cap", "staying so"),
+    Control.SELECTIVE_PAUSE: Told("paused in part", "pausing", "all but the protected classes halted", "staying so"),
     Control.PAUSE: Told("halted", "halting", "halted", "quiet"),
     Control.LEASE: Told("halted", "under lease", "halted once its licence had expired", "quiet"),
-    Control.ISOLATE: Told("cut off", "being cut off", "its egress cut", "so"),
+    Control.ISOLATE: Told("cut off", "being cut off", "its egress cut", "staying so"),
     Control.SHUTDOWN: Told("halted", "shutting down", "halted", "quiet, with no process left"),
-    Control.POWER_CUT: Told("power off", "being cut off", "without power", "so"),
-    Control.DECOMMISSION: Told("gone", "being destroyed", "its devices gone", "so"),
+    Control.POWER_CUT: Told("power off", "being cut off", "without power", "staying so"),
+    Control.DECOMMISSION: Told("gone", "being destroyed", "its devices gone", "staying so"),
 }
 """For every control; a test holds it complete."""
 
@@ -60,6 +60,14 @@ def told(params: Params) -> Told:
 def name_of(control: Control) -> str:
     """Return a control as people read it."""
     return control.replace("_", " ")
+
+
+def phase_of(params: Params) -> str:
+    """Return a control's name; of a decommission, with how far it goes: `decommission (armed only)`."""
+    name = name_of(control_of(params))
+    if isinstance(params, DecommissionParams):
+        return f"{name} ({'armed only' if params.phase == 'arm' else 'fired'})"
+    return name
 
 
 def described(params: Params) -> str:
