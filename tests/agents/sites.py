@@ -165,7 +165,9 @@ class Dispatcher:
         """Every receipt that came, each chained message once."""
         topic = self.site.fleet.topics.agent(self.site.site)
         frames = [message.payload for message in self.heard if message.topic == topic]
-        found = [receipt_of(envelope, self.site.site) for frame in frames for envelope in split_frame(frame)]
+        envelopes = [envelope for frame in frames for envelope in split_frame(frame)]
+        heard = [envelope for envelope in envelopes if envelope.payload_type == Receipt.payload_type()]
+        found = [receipt_of(envelope, self.site.site) for envelope in heard]
         return sorted({receipt.link.seq: receipt for receipt in found}.values(), key=lambda one: one.link.seq)
 
     @property

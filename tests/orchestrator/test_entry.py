@@ -72,6 +72,17 @@ def test_a_witness_holds_none_of_the_code_that_acts() -> None:
     assert told.stdout == "[]\n"
 
 
+def test_an_enforcer_holds_none_of_the_drivers_and_probes() -> None:
+    """What cuts a site off from outside must not fail for the reason that its agent fails."""
+    code = (
+        "import sys; from orchestrator import entry; entry.main(['enforcer', '--config', 'no-such-file'])\n"
+        "shared = ('agents.drivers', 'agents.probes', 'agents.mocksite', 'agents.run_agent', 'orchestrator.cli')\n"
+        "print('agents.actuators.cutoff' in sys.modules, [name for name in sys.modules if name.startswith(shared)])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "True []\n"
+
+
 def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """A script that logs to a full disk gets "could not run", never 1, which means that a drill did not pass."""
     argv = [sys.executable, "-m", "orchestrator.entry", "init", str(tmp_path / "fleet"), "--sites", "1"]
