@@ -1,8 +1,10 @@
 """The evidence that a site's work went on unbroken: for controls that must change nothing.
 
 A witness *keeps* if, from its latest reading by the order to its latest by the end of the window,
-nothing is missing and every window of a dwell in between lies surely in the load band. A quorum of
-owners must keep; and one witness that proves a window out of the band denies it, as a single
+nothing is missing, the rate over all of it lies surely in the load band, and no window of a dwell in
+between is a breach. (That each were surely in the band would be too much to ask of a whole hold: one
+late reading would spoil it. No breach means that every window holds a dwell's work of the least rate.)
+A quorum of owners must keep; and one witness that proves a window out of the band denies it, as a single
 dissent does for a halt. A refusal battery ends only after the release, so its window does too.
 """
 
@@ -60,4 +62,5 @@ def _keeps(voice: q.Voice, ordered: Instant, until: Instant) -> bool:
     if first is None or last is None or trace.after[last] < trace.before[first].plus(trace.dwell_ns):
         return False
     ages_ns = ordered.minus(trace.after[first]), until.minus(trace.after[last])
-    return trace.run_end(first) >= last and all(age is not None and age <= trace.max_gap_ns for age in ages_ns)
+    steady = trace.run_end(first) >= last and q.in_band(trace, first, last, voice.work)
+    return steady and all(age is not None and age <= trace.max_gap_ns for age in ages_ns)

@@ -22,7 +22,8 @@ bridges nothing. All arithmetic is exact, in integers.
 Of a *cap* no single interval is judged, since capped work may come in bursts, and of the prefixes
 only those over a proven span of at least the maximum gap (`lead_ns`), which the width of a bracket
 matters little to. It is active, and so is a rate that leaves its band, only over a whole window of a
-dwell (`orchestrator.core.windows`); every window inside a run must conform.
+dwell (`orchestrator.core.windows`); every window inside a run must conform, or where all work is to
+go on, and a run lasts as long as the hold, at least not be a breach.
 
 Readings are taken in one after the other at an amortised cost of O(log n), which serves the live
 view and the final judgement alike; only a track that was rewritten is read again from its start.
@@ -238,7 +239,7 @@ class Trace:
         chained = longest_ns is not None and longest_ns <= self.max_gap_ns
         chained = chained and self._windows.chains(lambda name: _growth(old, new, name))
         window = self._windows.ending_at(j, self.readings, self.after, self.before, chained=chained)
-        if window is None or window.conforms:
+        if window is None or window.conforms or (self.criterion.goes_on and not window.breach):
             return
         while self._failed <= window.start:
             if self._ends[self._failed] is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 from orchestrator.core.battery import CaseAnswer
@@ -77,7 +78,7 @@ def rate(signal: str, workload: str | None = None, *, quiet: int = 10_000) -> Wo
 
 @dataclass(frozen=True)
 class Watcher:
-    """A witness: whose it is, when it samples and how long its readings take, ms."""
+    """A witness: whose it is, when it samples and how long its readings take, ms; each up to `jitter_ms` later."""
 
     name: str
     owner: str
@@ -86,6 +87,8 @@ class Watcher:
     sees: Mapping[str, Steps] = field(default_factory=dict)
     covers: frozenset[str] | None = None
     until_ms: int = 9_500
+    jitter_ms: int = 0
+    seed: int = 0
 
 
 WATCHERS = (Watcher("w1", "owner-1"), Watcher("w2", "owner-2", 30), Watcher("w3", "owner-3", 45))
@@ -171,12 +174,14 @@ class Scene:
     def track(self, watcher: Watcher) -> Track:
         """Return what one witness said."""
         track, prev, last_ms = Track(), DIGEST, -1
-        for seq, ms in enumerate(range(watcher.offset_ms, min(watcher.until_ms, self.ended_ms), self.challenge_ms)):
+        rng = Random(watcher.seed)
+        for seq, due_ms in enumerate(range(watcher.offset_ms, min(watcher.until_ms, self.ended_ms), self.challenge_ms)):
+            ms = due_ms + rng.randint(0, watcher.jitter_ms)
             said = {**self.counters, **self.peaks, **self.facts, **watcher.sees}
             sample = Sample(
                 seq=seq,
                 quoted=(ms - 2) // self.challenge_ms + 1,
-                arrival=at(ms + watcher.delay_ms),
+                arrival=at(ms + watcher.delay_ms + rng.randint(0, watcher.jitter_ms)),
                 counters={name: ("e0", integral(said[name], ms)) for name in self.counters},
                 peaks={name: peak(said[name], last_ms, ms) for name in self.peaks},
                 facts={name: value for name in self.facts if (value := value_at(said[name], ms)) is not None},
