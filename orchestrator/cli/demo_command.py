@@ -21,6 +21,7 @@ from orchestrator.core.drill import Drill
 from orchestrator.demo.folder import LOG_NAME, cleared
 from orchestrator.demo.sites import DemoSites
 from orchestrator.demo.wanted import ALL, LADDER_SITES, SITES, Wanted, wanted
+from orchestrator.evidence.result import DrillResult
 from orchestrator.fleet.approve import prepare_approval, warrant_path
 from orchestrator.fleet.create import create_fleet
 from orchestrator.fleet.explain_text import list_text
@@ -87,7 +88,23 @@ def demo(
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
     tell(shown, console, root=_near(layout.documents.root))
+    if asked.ladder:
+        _tell_ladder(finished.result, asked, console)
     return finished.exit_code
+
+
+def _tell_ladder(result: DrillResult, asked: Wanted, console: Console) -> None:
+    """Say what the ladder did about the sites that misbehaved on purpose; they do not pass, whatever halted them."""
+    found = {site.site: site.result for step in result.steps for site in step.sites}
+    caught = sorted(site for site in asked.mischief if found[site].halted and found[site].rung > 0)
+    wronged = sorted(site for site, one in found.items() if one.rungs and site not in asked.mischief)
+    console.print()
+    console.print(
+        f"{len(caught)} of the {len(asked.mischief)} sites that misbehaved on purpose were halted by a harsher rung, "
+        f"and {len(wronged) or 'none'} of the others climbed.",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _near(path: Path) -> Path:

@@ -47,11 +47,45 @@ def test_a_lying_site_is_contradicted_and_the_evidence_says_so(processes: Proces
     assert "the drill did NOT pass" in checked.out
 
 
-def test_the_demo_exercises_every_control(processes: Processes, tmp_path: Path) -> None:
-    """Pause and then shutdown, each seen halted and each seen back, are verified one after the other."""
-    demo = Demo.start(processes, tmp_path / "out", "--controls", "pause,shutdown", "--sites", "2", "--json")
-    result = demo.running.end().expect(0).json()
-    assert verdicts(result) == {(step, site): "verified" for step in ("pause", "shutdown") for site in demo.sites}
+REAL = ("standby", "slowdown", "pause", "lease", "refusal", "shutdown")
+
+
+def test_the_demo_exercises_every_control_of_real_processes(processes: Processes, tmp_path: Path) -> None:
+    """All six are verified one after the other on real processes, with evidence that holds."""
+    demo = Demo.start(processes, tmp_path / "out", "--controls", ",".join(REAL), "--sites", "2", "--json")
+    result = demo.running.end(240.0).expect(0).json()
+    assert verdicts(result) == {(step, site): "verified" for step in REAL for site in demo.sites}
+    assert [step["params"]["control"] for step in result["steps"]] == list(REAL)
+    demo.verify().expect(0)
+
+
+def test_a_demo_of_simulated_sites_goes_where_real_ones_cannot(processes: Processes, tmp_path: Path) -> None:
+    """Census, selective pause and power cut at three simulated sites are verified, and the result calls them mock."""
+    controls = ("census", "selective_pause", "power_cut")
+    demo = Demo.start(processes, tmp_path / "out", "--mock", "--controls", ",".join(controls), "--sites", "3", "--json")
+    result = demo.running.end(180.0).expect(0).json()
+    names = [control.replace("_", "-") for control in controls]
+    assert verdicts(result) == {(step, site): "verified" for step in names for site in demo.sites}
+    assert all(site["mock"] for step in result["steps"] for site in step["sites"])
+    assert result["demo"]
+    assert not processes.pids("demo")
+    demo.verify().expect(0)
+
+
+def test_a_demo_of_a_ladder_halts_every_site_and_names_those_that_misbehaved(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """Deaf, lying, refusing and slow sites end cut off and do not pass; the site that complied never climbed."""
+    demo = Demo.start(processes, tmp_path / "out", "--ladder", "--sites", "5", "--json")
+    ended = demo.running.end(180.0).expect(1)
+    found = {site["site"]: site["result"] for site in ended.json()["steps"][0]["sites"]}
+    honest = [site for site, result in found.items() if result["verdict"] == "verified"]
+    assert [found[site]["rungs"] for site in honest] == [[]]
+    others = [result for site, result in found.items() if site not in honest]
+    assert {result["control"] for result in others} == {"power_cut"}
+    assert {result["grade"] for result in others} <= {"witnessed", "held"}
+    assert sorted(result["verdict"] for result in others) == ["contradicted", "late", "late", "late"]
+    assert "4 of the 4 sites that misbehaved on purpose were halted by a harsher rung, and none" in ended.err
     demo.verify().expect(0)
 
 
