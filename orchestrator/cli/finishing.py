@@ -15,8 +15,9 @@ from orchestrator.core.grades import Verdict, explain
 from orchestrator.evidence.bundle import export_bundle
 from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
 from orchestrator.journal.base import JournalStore
-from orchestrator.report.figures import plain
+from orchestrator.report.figures import NOTHING, control_names, goals, plain, rung_words
 from orchestrator.report.files import write_reports
+from orchestrator.report.wording import comes_back, told
 from protocols.errors import ConfigError, WorldError
 from protocols.keys import Signer
 
@@ -77,32 +78,32 @@ def write_files(store: JournalStore, drill: str, signer: Signer, drills: Path) -
 
 
 def step_table(step: StepResult) -> Table:
-    """Draw one step's results, a row a site."""
-    limit_s, dwell_s, hold_s = (ns / 1e9 for ns in (step.response_limit_ns, step.dwell_ns, step.hold_ns))
+    """Draw one step's results, a row a site; with a ladder, the rung that each came to."""
     table = Table(
-        title=f"{step.name}: halted within {limit_s:g} s, quiet for {dwell_s:g} s, held {hold_s:g} s",
+        title=f"{step.name}, {control_names(step)}: {goals(step)}",
         title_justify="left",
         title_style="bold",
         box=None,
         pad_edge=False,
     )
-    for column in ("site", "verdict", "evidence", "response", "back after", "witnesses"):
+    for column in ("site", "verdict", "rung" if step.ladder else "evidence", "response", "back after", "witnesses"):
         table.add_column(column, no_wrap=True)
     shown = sorted(step.sites, key=lambda entry: entry.result.passed)[:SITES_SHOWN]
     for entry in sorted(shown, key=lambda entry: entry.site):
-        table.add_row(*_cells(entry))
+        table.add_row(*_cells(entry, step))
     return table
 
 
-def _cells(entry: SiteResult) -> tuple[str | Text, ...]:
+def _cells(entry: SiteResult, step: StepResult) -> tuple[str | Text, ...]:
     found = entry.result
+    params = step.params if found.rung == 0 else step.ladder[found.rung - 1].params
     witnesses = len(found.agreeing) + len(found.dissenting) + len(found.unknown)
     return (
         entry.site,
         Text(found.verdict.value.replace("_", " "), style=_STYLES[found.verdict]),
-        found.grade.value.replace("_", " "),
-        interval(found.response_lower_ns, found.response_upper_ns),
-        interval(found.restore_lower_ns, found.restore_upper_ns),
+        rung_words(step, found.rung) if step.ladder else found.grade.value.replace("_", " "),
+        interval(found.response_lower_ns, found.response_upper_ns) if told(params).timed else NOTHING,
+        interval(found.restore_lower_ns, found.restore_upper_ns) if comes_back(params) else NOTHING,
         f"{len(found.agreeing)} of {witnesses}",
     )
 
@@ -121,7 +122,7 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
         console.print(step_table(step))
         for entry in step.sites:
             if not entry.result.passed:
-                console.print(Text(f"{entry.site}: {explain(entry.result)}", style="red"))
+                console.print(Text(f"{entry.site}: {plain(explain(entry.result))}", style="red"))
         if len(step.sites) > SITES_SHOWN:
             console.print(f"(the first {SITES_SHOWN} of {len(step.sites)} sites; the report has them all)")
     console.print()
@@ -134,6 +135,9 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
             "bold green" if result.passed else "bold red",
         )
     )
+    if any(site.result.receipts.armed for step in result.steps for site in step.sites if site.result.passed):
+        console.print("Armed. The plan that fires needs an approval of its own; to write it:")
+        console.print(f"  {program_name()} plan fire {result.drill}", soft_wrap=True, highlight=False)
     if result.demo:
         console.print("This is a demo fleet: all its keys were made in one place.", style="dim")
     console.print(f"Report    {finished.report}", soft_wrap=True, highlight=False)

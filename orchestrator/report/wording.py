@@ -21,6 +21,7 @@ class Told:
         going: What it is on the way there, once its actor accepted.
         goal: What is asked of it, as in "halted within 5 s".
         lasting: What must last through the dwell, as in "quiet for 2 s".
+        back: What it is once witnesses saw it back, in a word or two.
         timed: Whether it has a response time that is worth a distribution; a standby has none.
     """
 
@@ -28,6 +29,7 @@ class Told:
     going: str
     goal: str
     lasting: str
+    back: str = "back at work"
     timed: bool = True
 
 
@@ -36,13 +38,13 @@ TOLD: dict[Control, Told] = {
     Control.REFUSAL: Told("steady", "answering", "each order refused", "at work", timed=False),
     Control.CENSUS: Told("all counted", "counting", "every accelerator accounted for", "staying so"),
     Control.SLOWDOWN: Told("slowed", "slowing", "at or under the cap", "working under it"),
-    Control.RUN_CAP: Told("capped", "capping", "refusing what is above the cap", "staying so"),
+    Control.RUN_CAP: Told("capped", "capping", "refusing what is above the cap", "staying so", "uncapped"),
     Control.SELECTIVE_PAUSE: Told("paused in part", "pausing", "all but the protected classes halted", "staying so"),
     Control.PAUSE: Told("halted", "halting", "halted", "quiet"),
     Control.LEASE: Told("halted", "under lease", "halted once its licence had expired", "quiet"),
-    Control.ISOLATE: Told("cut off", "being cut off", "its egress cut", "staying so"),
+    Control.ISOLATE: Told("cut off", "being cut off", "its egress cut", "staying so", "connected again"),
     Control.SHUTDOWN: Told("halted", "shutting down", "halted", "quiet, with no process left"),
-    Control.POWER_CUT: Told("power off", "being cut off", "without power", "staying so"),
+    Control.POWER_CUT: Told("power off", "being cut off", "without power", "staying so", "power again"),
     Control.DECOMMISSION: Told("gone", "being destroyed", "its devices gone", "staying so"),
 }
 """For every control; a test holds it complete."""
