@@ -105,22 +105,26 @@ class SessionEnclosure:
         raise DriverError(f"a session takes no quota ({text})")
 
     def suspend(self) -> None:
-        """Send SIGSTOP to every process that runs, parents first."""
-        self._signal([stat for stat in self._meet() if not stat.suspended], signal.SIGSTOP)
+        """Send SIGSTOP to every process that runs, parents first.
+
+        Those met before come at once: finding the others takes milliseconds in which they would work on.
+        """
+        self._signal(sorted(self._met), signal.SIGSTOP)
+        self._signal([stat.id for stat in self._meet() if not stat.suspended], signal.SIGSTOP)
 
     def resume(self) -> None:
         """Send SIGCONT to every suspended process, children first."""
-        self._signal([stat for stat in reversed(self._meet()) if stat.suspended], signal.SIGCONT)
+        self._signal([stat.id for stat in reversed(self._meet()) if stat.suspended], signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM to every process, then SIGCONT: a suspended one cannot obey."""
-        members = self._meet()
+        members = [stat.id for stat in self._meet()]
         self._signal(members, signal.SIGTERM)
         self._signal(members, signal.SIGCONT)
 
     def kill(self) -> None:
         """Send SIGKILL to every process."""
-        self._signal(self._meet(), signal.SIGKILL)
+        self._signal([stat.id for stat in self._meet()], signal.SIGKILL)
 
     def discard(self) -> None:
         """Forget the members met: an empty session leaves nothing behind."""
@@ -154,13 +158,13 @@ class SessionEnclosure:
         return procfs.has_variable(stat.id.pid, self._marker)
 
     @staticmethod
-    def _signal(members: list[ProcessStat], number: signal.Signals) -> None:
-        for stat in members:
+    def _signal(members: list[ProcessId], number: signal.Signals) -> None:
+        for member in members:
             try:
-                procfs.send(stat.id, number)
+                procfs.send(member, number)
             except PermissionError as error:
                 raise DriverError(
-                    f"may not send {number.name} to process {stat.id.pid}",
+                    f"may not send {number.name} to process {member.pid}",
                     remedy="run the agent as the workload's user or as root",
                 ) from error
 

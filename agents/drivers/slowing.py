@@ -15,7 +15,9 @@ from protocols.errors import DriverError
 NO_QUOTA = "max"
 """What `cpu.max` begins with when it caps nothing."""
 
-_AIM = 0.8  # of the cap: turns and periods do not fit a window exactly, and no window may exceed it
+# Of the cap: turns and periods do not fit a window exactly, and no window of half a second may exceed it.
+_QUOTA_AIM = 0.8
+_TURNS_AIM = 0.75
 _QUOTA_MIN_US = 1_000
 _PERIODS_US = (50_000, 100_000, 1_000_000)
 _US_PER_S = 1_000_000
@@ -31,7 +33,7 @@ def quota_for(cap_per_s: int) -> str:
     Raises:
         DriverError: The kernel takes no quota that small.
     """
-    aim_per_s = cap_per_s * _AIM
+    aim_per_s = cap_per_s * _QUOTA_AIM
     for period_us in _PERIODS_US:
         quota_us = int(aim_per_s * period_us / _US_PER_S)
         if quota_us >= _QUOTA_MIN_US:
@@ -65,7 +67,7 @@ class Slowing:
             enclosure.set_quota(quota_for(cap_per_s))
             return "by cpu.max"
         self._stop_throttler()
-        throttler = Throttler(enclosure, cap_per_s * _AIM, self._clock)
+        throttler = Throttler(enclosure, cap_per_s * _TURNS_AIM, self._clock)
         self._throttler = throttler
         throttler.start()
         wait_until(

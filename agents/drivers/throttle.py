@@ -21,7 +21,8 @@ _DEBT_MAX_S = 0.5
 _LOOK_MIN_S = 0.001
 _LOOK_MAX_S = 0.02
 _COST_SHARE_MAX = 0.1
-_TURN_MAX_S = 0.5
+_TURN_MAX_S = 0.2
+_SUSPEND_TRIES_MAX = 5
 _STALE_S = 3.0
 _JOIN_LIMIT_S = 10.0
 
@@ -114,7 +115,10 @@ class Throttler:
 
     def _suspend_until_affordable(self, allowance: Allowance) -> None:
         began_ns = self._clock.boot_ns()
-        self._enclosure.suspend()
+        for _ in range(_SUSPEND_TRIES_MAX):
+            self._enclosure.suspend()
+            if self._enclosure.state() is not SiteState.MIXED:
+                break  # else somebody was forked while the signals went round
         # Looking through a machine of many processes takes its time: then turns are longer.
         cost_s = (self._clock.boot_ns() - began_ns) / _NS_PER_S
         allowance.turn_s = min(_TURN_MAX_S, max(_TURN_S, cost_s / _COST_SHARE_MAX))
@@ -124,8 +128,6 @@ class Throttler:
             if lacking_us <= 0:
                 return
             self._wait(lacking_us / allowance.rate_per_s)
-            if self._enclosure.state() is SiteState.MIXED:
-                self._enclosure.suspend()  # a child that was forked meanwhile
 
     def _let_run_until_used(self, allowance: Allowance) -> None:
         if self._stop.is_set():
