@@ -17,9 +17,9 @@ from protocols.controls import Control
 
 _STYLES: dict[Standing, str] = {
     Standing.FRESH: "green",
-    Standing.OVERDUE: "bold yellow",
-    Standing.FAILING: "bold red",
-    Standing.NEVER: "bold magenta",
+    Standing.OVERDUE: "bold black on yellow",
+    Standing.FAILING: "bold white on red",
+    Standing.NEVER: "bold black on magenta",
     Standing.UNSUPPORTED: "dim",
 }
 _TREND_STYLES: dict[Trend, str] = {Trend.SLOWER: "yellow", Trend.WORSE: "bold red"}
@@ -65,14 +65,15 @@ class _Column:
         parts = _parts(cell)
         style = "" if cell is None else _STYLES[cell.standing]
         if len(parts) == 1:
-            return Text(parts[0].ljust(self.width), style=style)
+            return Text.assemble((parts[0], style), " " * (self.width - len(parts[0])))
         state, times, age, trend = (
             part.ljust(width) if place in {0, 3} else part.rjust(width)
             for place, (part, width) in enumerate(zip(parts, self._widths, strict=True))
         )
-        drawn = Text(state, style=style)
-        drawn.append(f" {times}", style="" if cell is not None and cell.standing is Standing.FRESH else style)
-        drawn.append(f" {age}", style=_STYLES[Standing.OVERDUE] if cell is not None and cell.overdue else "dim")
+        drawn = Text()
+        drawn.append(state, style=style)
+        drawn.append(f" {times}")
+        drawn.append(f" {age}", style="bold yellow" if cell is not None and cell.overdue else "dim")
         if self._widths[3]:
             kind = None if cell is None else cell.trend
             drawn.append(trend, style=_TREND_STYLES.get(kind, "dim") if kind is not None else "dim")
@@ -147,9 +148,9 @@ def _legend(coverage: Coverage) -> Text:
 
 
 def _calls(calls: words.Calls) -> Iterator[RenderableType]:
-    head = Text(calls.head.upper(), style=_STYLES[calls.standing])
+    head = Text.assemble((calls.head.upper(), _STYLES[calls.standing]))
     if calls.why:
-        head.append(f": {calls.why}", style="not bold default")
+        head.append(f": {calls.why}")
     yield Padding(head, (0, 0, 0, 2), expand=False)
     for place in calls.places:
         line = Text(place.where)
