@@ -146,13 +146,14 @@ def wanted(state: AgentState, moment: Moment) -> OrderAccepted | None:
 def lapses(state: AgentState, moment: Moment) -> bool:
     """Tell whether the lease order in force has just lost its licence.
 
-    The first licence counts from the acceptance, and nobody need ask for it.
+    The first licence counts from the acceptance, and nobody need ask for it; a reboot ends it as any other.
     """
     entry = in_force(state, moment)
     if entry is None or entry.lapsed or not isinstance(entry.accepted.params, LeaseParams):
         return False
     free_ns = seconds_to_ns(entry.accepted.params.licence_s)
-    return not moment.licensed and elapsed_ns(entry.accepted, state, moment) >= free_ns
+    free = moment.boot_id == entry.accepted.boot_id and elapsed_ns(entry.accepted, state, moment) < free_ns
+    return not (free or moment.licensed)
 
 
 def hold_left_ns(state: AgentState, moment: Moment) -> int | None:

@@ -29,6 +29,7 @@ from agents.events import (
 from protocols.controls import DecommissionParams
 from protocols.limits import TOMBSTONES_MAX
 from protocols.messages.evidence import Outcome
+from protocols.reasons import Reason
 from protocols.trust.admission import HeldOrder, OrderKey, StepId
 
 KEEP_NS = 400 * 86_400 * 1_000_000_000
@@ -44,6 +45,7 @@ HARD_TOMBSTONES_MAX = 2 * TOMBSTONES_MAX
 """Past this even tombstones are dropped: new orders are refused long before, so nothing is lost."""
 
 _NO_PAYLOAD = "0" * 64
+_STOPPED_BY = {Cause.VETO: Reason.VETO, Cause.LEVER: Reason.LEVER}
 
 K = TypeVar("K")
 
@@ -90,7 +92,8 @@ class HeldEntry:
         """Return it as the trust rules see it."""
         wall_ns = self.accepted.wall_ns
         ends_ns = self.ended_ns if self.ended_ns is not None else wall_ns + self.accepted.hold_ns
-        return HeldOrder(self.accepted.order, wall_ns, ends_ns, self.live)
+        stopped_by = None if self.cause is None else _STOPPED_BY.get(self.cause)
+        return HeldOrder(self.accepted.order, wall_ns, ends_ns, self.live, stopped_by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,14 @@ class HeldOrder:
         accepted_ns: The site's wall time at acceptance, nanoseconds.
         ends_ns: When its hold ends or ended, nanoseconds of wall time.
         live: Whether it still holds the site.
+        stopped_by: `veto` or `lever`, if that ended it. Then the step goes no further here.
     """
 
     digest: str
     accepted_ns: int
     ends_ns: int
     live: bool
+    stopped_by: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,10 @@ def _check_ladder(key: OrderKey, step: Step, memory: SiteMemory) -> None:
     below = key[3] - 1
     if below < 0:
         return
+    stopped = [held.stopped_by for other, held in memory.orders.items() if other[:3] == key[:3] and held.stopped_by]
+    if stopped:
+        # A veto or a lever that was taken away since halts the site no second time.
+        raise _refusal(stopped[0], f"the {stopped[0]} ended this step here")
     seen = memory.rungs.get((*key[:3], below))
     limit_s = step.rungs[below].response_limit_s
     if seen is None or seen.ago_ns < seconds_to_ns(limit_s):

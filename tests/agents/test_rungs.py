@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,22 @@ def test_a_step_whose_hold_is_over_climbs_no_further(mock: Desk) -> None:
     mock.happens(Tick())
     mock.happens(Restored("runs"))
     assert reason_of(mock.happens(rung_frame(mock, warrant, 1))) is Reason.EXPIRED
+
+
+def test_a_veto_that_was_taken_away_lets_nothing_climb(mock: Desk) -> None:
+    """The operator's no holds for the whole step; what the driver could not do is what a ladder is for."""
+    for veto in (True, False):
+        warrant = ladder_of(mock, ShutdownParams())
+        mock.happens(rung_frame(mock, warrant, 0))
+        live = mock.state.live
+        assert live is not None
+        mock.now = replace(mock.now, veto=veto)
+        mock.happens(Tick() if veto else ApplyFailed(live.accepted.order, "jams", give_up=True))
+        mock.happens(Restored("runs"))
+        mock.now = replace(mock.now, veto=False)
+        mock.later(6)
+        decision = mock.happens(rung_frame(mock, warrant, 1))
+        assert decision.drafts[0].reason is (Reason.VETO if veto else None)
 
 
 def test_an_enforcer_answers_a_rung_once_with_what_it_rehearsed(mock: Desk) -> None:

@@ -205,6 +205,20 @@ def test_a_higher_rung_takes_the_place_of_the_lower_and_of_nothing_else() -> Non
     assert reason_of(gate(rung_order(1), both)) is Reason.BUSY
 
 
+@pytest.mark.parametrize("reason", [Reason.VETO, Reason.LEVER])
+def test_what_people_stopped_climbs_no_further(reason: Reason) -> None:
+    """A veto or a lever that ended a rung is lifted for the next exercise, not for the next rung of this one."""
+    order = rung_order(0)
+    held = HeldOrder(order.digest(), NOW_NS - 9 * S, NOW_NS - 5 * S, live=False, stopped_by=reason)
+    memory = replace(seen(9.0), orders={key_of_order(order): held})
+    assert reason_of(gate(rung_order(1), memory)) is reason
+    failed = replace(held, stopped_by=None)
+    assert isinstance(gate(rung_order(1), replace(memory, orders={key_of_order(order): failed})), Accepted)
+    other = FLEET.order(FLEET.warrant())
+    unrelated = replace(seen(9.0), orders={key_of_order(other): held})
+    assert isinstance(gate(rung_order(1), unrelated), Accepted)
+
+
 def test_a_lower_rung_never_comes_back() -> None:
     """While a higher rung holds, an order for a lower one that was not seen here is busy, not obeyed."""
     assert reason_of(gate(rung_order(0), holding(rung_order(1), 1.0))) is Reason.BUSY
