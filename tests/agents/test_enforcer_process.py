@@ -20,6 +20,7 @@ from protocols.ids import format_utc, seconds_to_ns
 from protocols.messages import Order, Outcome, Receipt, Rung, Warrant
 from protocols.reasons import Reason
 from tests import kit
+from tests.agents.actuators.conftest import Controller
 from tests.agents.doubles import receipt_of, until
 from tests.agents.sites import CLOCK, Dispatcher, SiteFolder
 from tests.brokers import RealBroker, free_port
@@ -224,6 +225,31 @@ async def test_asked_to_stop_it_restores_its_own_cut_and_nobody_elses(tmp_path: 
         enforcer.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(enforcer.wait(), 10) == 0
         assert not site.feed.state(), "it switched on what it did not cut"
+
+
+async def test_an_operators_own_slow_controller_is_cut_and_restored(tmp_path: Path, mosquitto: RealBroker) -> None:
+    """Through `command`: halted is said only once the controller says off, and on again after the restart."""
+    controller = Controller(tmp_path)
+    site = EnforcerFolder(tmp_path / "site", mosquitto.config)
+    program = {verb: json.dumps(list(getattr(controller.config(), verb))) for verb in ("on", "off", "state")}
+    site.config.write_text(
+        f'{site.head}kind = "command"\n' + "".join(f"{verb} = {argv}\n" for verb, argv in program.items())
+    )
+    try:
+        async with Climbing(site, hold_s=6.0) as dispatcher:
+            enforcer = await site.enforcer()
+            await dispatcher.present(NAME)
+            controller.lag(3)
+            await dispatcher.climb()
+            assert controller.state == "off"
+            enforcer.send_signal(signal.SIGKILL)
+            await enforcer.wait()
+            await site.enforcer()
+            await until(lambda: Outcome.RESTORED in dispatcher.outcomes, timeout_s=15)
+            assert controller.state == "on"
+            assert [call for call in controller.calls if call != "state"] == ["off", "on"]
+    finally:
+        await site.end()
 
 
 def _said(site: EnforcerFolder, event: str) -> int:

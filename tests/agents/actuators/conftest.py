@@ -93,6 +93,11 @@ class Controller:
         self._save(self._load() | {"is": word, "told": word})
 
     @property
+    def state(self) -> str:
+        """What the feed really is."""
+        return str(self._load()["is"])
+
+    @property
     def calls(self) -> list[str]:
         """The verbs that it was called with."""
         calls: list[str] = self._load()["calls"]
