@@ -185,7 +185,7 @@ class CommandActuatorConfig(Part):
     check: Argv | None = None
     environment: dict[str, str] = Field(default_factory=dict)
     limit_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 10.0
-    settle_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
+    settle_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 15.0
 
 
 ActuatorConfig = Annotated[FeedActuatorConfig | CommandActuatorConfig, Field(discriminator="kind")]
