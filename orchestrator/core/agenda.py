@@ -161,8 +161,8 @@ class Agenda:
         return intents or ([RepeatStop()] if repeat_due(self.pacing.stop_ns, now) else [])
 
     def _all_is_done(self, now: Instant) -> bool:
-        answered_all = self.drill.aborted or battery_over(self.drill, now)
-        return answered_all and len(self.back()) == len(self.drill.audience)
+        everybody = len(self.back()) == len(self.drill.audience)
+        return everybody and (self.drill.aborted or battery_over(self.drill, now))
 
     @staticmethod
     def _longest_s(step: Step) -> float:

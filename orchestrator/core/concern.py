@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READINGS_PER_CHALLENGE = 4
 SPARE_READINGS = 1_000
-RECEIPTS_PER_STEP = 64
+RECEIPTS_PER_RUNG = 64
 """Most that is taken of one witness, and of one agent or enforcer: who speaks more than that only fills
 the journal."""
 REQUESTS_PER_LICENCE = 8
@@ -55,10 +55,26 @@ def _answers_us(drill: Drill, said: Receipt) -> bool | Reason:
         return False
     if order.case is not None and said.drill not in {None, drill.drill}:
         return False
-    if order.case is not None and said.outcome is Outcome.REFUSED and drill.answered_rightly(said.site, order.case):
-        return False  # a repeat was answered again
-    full = drill.answers[said.site, said.by] >= RECEIPTS_PER_STEP * len(drill.steps)
+    if _refused_before(drill, said):
+        return False
+    rungs = sum(len(drill.warrant.steps[run.number].rungs) for run in drill.steps)
+    full = drill.answers[said.site, said.by] >= RECEIPTS_PER_RUNG * rungs
     return Reason.MEMORY_FULL if full else True
+
+
+def _refused_before(drill: Drill, said: Receipt) -> bool:
+    """Tell whether a refusal only says again, to an order that was published again, what it said before.
+
+    Once the step is released it may be said once more: then it answers what comes after the release.
+    """
+    if said.outcome is not Outcome.REFUSED:
+        return False
+    since = drill.step.released or drill.step.preflight_from
+    return any(
+        (before.order, before.by, before.outcome, before.reason) == (said.order, said.by, said.outcome, said.reason)
+        for arrival, before in drill.receipts.get(said.site, ())
+        if arrival >= since
+    )
 
 
 def _asks_us(drill: Drill, said: LicenceRequest) -> bool | Reason:

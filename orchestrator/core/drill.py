@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
 from orchestrator.core import events as ev
-from orchestrator.core.battery import BatteryCase
 from orchestrator.core.concern import SPARE_READINGS, concern
 from orchestrator.core.grades import SiteStepResult
-from orchestrator.core.inputs import battery_answers, rung_inputs
+from orchestrator.core.inputs import rung_inputs
 from orchestrator.core.judge import StepInputs, judge_ladder
 from orchestrator.core.runs import CaseRun, OrderRef, RungRun, StepRun
 from orchestrator.core.samples import Instant, Sample, Track
@@ -327,10 +326,6 @@ class Drill:
             reason why it is not to be believed.
         """
         return concern(self, said, digest)
-
-    def answered_rightly(self, site: str, case: BatteryCase) -> bool:
-        """Tell whether a site refused one order of the running step's battery with the right reason."""
-        return any(answer.right for answer in battery_answers(self, self.step, site) if answer.case is case)
 
     def missing(self) -> Mapping[SiteWitness, tuple[tuple[int, int], ...]]:
         """Return the gaps in each witness's chain, as ranges of sequence numbers.

@@ -6,6 +6,8 @@ at once. Who has not answered is asked again, until the response limit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.core.drill import Drill
 from orchestrator.core.inputs import battery_answers
 from orchestrator.core.intents import Intent, Pacing, RepeatStop, SendCase, passed, repeat_due
@@ -17,23 +19,15 @@ ONE_BY_ONE_MAX = 16
 """Most sites that are asked again one by one; with more of them the order is broadcast again."""
 
 
-def unanswered(drill: Drill, *, late: bool) -> dict[CaseRun, tuple[str, ...]]:
-    """Return the early or the late orders of the running step's battery, each with the sites to answer yet."""
-    missing: dict[CaseRun, tuple[str, ...]] = {}
-    answers = {
-        site: {answer.case: answer for answer in battery_answers(drill, drill.step, site)} for site in drill.audience
-    }
-    for case in drill.step.battery:
-        if case.late is not late:
-            continue
-        sites = tuple(
-            site
-            for site in drill.audience
-            if answers[site][case.case].refused is None and not answers[site][case.case].obeyed
-        )
-        if sites:
-            missing[case] = sites
-    return missing
+def unanswered(drill: Drill, cases: Sequence[CaseRun]) -> dict[CaseRun, tuple[str, ...]]:
+    """Return those of some orders of the running step's battery that sites have to answer yet, with the sites."""
+    missing: dict[CaseRun, list[str]] = {}
+    wanted = {case.case: case for case in cases}
+    for site in drill.audience if wanted else ():
+        for answer in battery_answers(drill, drill.step, site):
+            if answer.case in wanted and answer.refused is None and not answer.obeyed:
+                missing.setdefault(wanted[answer.case], []).append(site)
+    return {case: tuple(missing[case]) for case in cases if case in missing}
 
 
 def battery_intents(drill: Drill, pacing: Pacing, now: Instant) -> list[Intent]:
@@ -48,10 +42,9 @@ def battery_intents(drill: Drill, pacing: Pacing, now: Instant) -> list[Intent]:
         return []
     if late and not passed(now, run.release_published or now, drill.warrant.challenge_s):
         return []  # so that the release is there before what it forbids
+    due = [case for case in run.battery if case.late is late and repeat_due(pacing.cases.get(case.case), now)]
     intents: list[Intent] = []
-    for case, sites in unanswered(drill, late=late).items():
-        if not repeat_due(pacing.cases.get(case.case), now):
-            continue
+    for case, sites in unanswered(drill, due).items():
         broadcast = len(sites) == len(drill.audience) or len(sites) > ONE_BY_ONE_MAX
         intents.append(SendCase(case.case, None if broadcast else sites))
     return [RepeatStop(), *intents] if late and intents else intents
@@ -61,4 +54,4 @@ def battery_over(drill: Drill, now: Instant) -> bool:
     """Tell whether everybody has answered the late orders, or the time for that is up."""
     run = drill.step
     limit_s = drill.warrant.steps[run.number].response_limit_s
-    return passed(now, run.released, limit_s) or not unanswered(drill, late=True)
+    return passed(now, run.released, limit_s) or not unanswered(drill, [case for case in run.battery if case.late])

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.core import events as ev
 from orchestrator.core.battery import EXPECTED, BatteryCase
-from orchestrator.core.concern import RECEIPTS_PER_STEP
+from orchestrator.core.concern import RECEIPTS_PER_RUNG
 from orchestrator.core.intents import EndStep, IssueBattery, IssueRelease, RepeatStop, SendCase
 from protocols.controls import RefusalParams
 from protocols.messages import Order, Outcome
@@ -150,16 +150,21 @@ def test_repeats_that_are_answered_again_are_passed_over() -> None:
     """A broadcast repeat, for the sake of others, costs the sites that answered it no room in the journal."""
     battery = Battery()
     battery.refuse("alpha", BatteryCase.FORGED)
-    assert {battery.refuse("alpha", BatteryCase.FORGED) for _ in range(RECEIPTS_PER_STEP * 2)} == {False}
+    assert {battery.refuse("alpha", BatteryCase.FORGED) for _ in range(RECEIPTS_PER_RUNG * 2)} == {False}
+    assert battery.refuse("alpha", BatteryCase.FORGED, Reason.BUSY) is True
+    assert battery.refuse("beta", BatteryCase.FORGED) is True
+    battery.at_s = 7.0
+    battery.released()
+    assert [battery.refuse("alpha", BatteryCase.FORGED) for _ in range(3)] == [True, False, False]
 
 
 def test_receipts_have_a_bound_for_each_who_speaks() -> None:
     """One key of a site does not take the room of another."""
     battery = Battery()
-    wrong = [battery.refuse("alpha", BatteryCase.EXPIRED, Reason.BUSY) for _ in range(RECEIPTS_PER_STEP + 5)]
-    assert wrong.count(True) == RECEIPTS_PER_STEP
-    assert wrong[-1] is Reason.MEMORY_FULL
     order = battery.orders[BatteryCase.EXPIRED]
+    taken = [battery.hear(battery.answer("alpha", order, Outcome.ACCEPTED)) for _ in range(RECEIPTS_PER_RUNG + 5)]
+    assert taken.count(True) == RECEIPTS_PER_RUNG
+    assert taken[-1] is Reason.MEMORY_FULL
     assert battery.hear(battery.answer("alpha", order, Outcome.REFUSED, Reason.EXPIRED, by="e1")) is True
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core import events as ev
-from orchestrator.core.concern import RECEIPTS_PER_STEP
+from orchestrator.core.concern import RECEIPTS_PER_RUNG
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Cause, Grade, Verdict
 from orchestrator.core.states import Phase
@@ -299,7 +299,7 @@ def test_one_chatterbox_does_not_fill_the_journal() -> None:
     drill = run_virtual(Stage(fleet).play(fleet.warrant(), observers=[note], meanwhile=_chatter))
     assert drill.results[0, "beta"].passed
     assert taken["reading.received"] < 2_000
-    assert taken["receipt.received"] <= RECEIPTS_PER_STEP
+    assert taken["receipt.received"] <= RECEIPTS_PER_RUNG
 
 
 def test_the_journal_alone_gives_the_same_drill() -> None:
