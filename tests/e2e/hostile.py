@@ -11,7 +11,7 @@ from typing import Any
 from securesystemslib.dsse import Envelope as LibraryEnvelope
 from securesystemslib.signer import Signer
 
-from protocols.controls import Control, DecommissionParams, PauseParams, ShutdownParams, SlowdownParams
+from protocols.controls import Control, PauseParams, ShutdownParams, SlowdownParams
 from protocols.envelope import join_frame, seal
 from protocols.messages import NamedSites, Order, OwnedKey, Rung, Warrant
 from protocols.messages.orders import Standing
@@ -35,13 +35,8 @@ POLICY: dict[str, Any] = {
 }
 """A policy in which one owner has two keys, and there is a dispatcher that warrants do not name."""
 
-RECORD: dict[str, Any] = {
-    "controls": (Control.PAUSE, Control.DECOMMISSION),
-    "max_hold_s": MAX_HOLD_S,
-    "index_version": 2,
-}
-"""A real site that lists the destruction of mock sites, cannot be shut down, nor held for long, and that
-was tagged anew since fleet index 1."""
+RECORD: dict[str, Any] = {"controls": (Control.PAUSE,), "max_hold_s": MAX_HOLD_S, "index_version": 2}
+"""A site that cannot be shut down, nor held for long, and that was tagged anew since fleet index 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +176,6 @@ def _for_one_site(fleet: Fleet) -> bytes:
     return fleet.order_frame(fleet.order(warrant, site=real_site(fleet)), fleet.approve(warrant))
 
 
-def _destroying(fleet: Fleet) -> bytes:
-    params = DecommissionParams(armed_for_s=60.0)
-    warrant = fleet.warrant(uses=1, params=params)
-    return fleet.order_frame(fleet.order(warrant), fleet.approve(warrant, kit.APPROVERS))
-
-
 def _other_fleets_warrant(fleet: Fleet) -> dict[str, Any]:
     return {"fleet": "f" * 64}
 
@@ -268,7 +257,6 @@ HOSTILE = (
     Hostile("a higher rung for everybody", Reason.MALFORMED, with_ladder(lambda _: None, 1)),
     Hostile("the first rung for one site", Reason.MALFORMED, _for_one_site),
     Hostile("another site's rung", Reason.NOT_IN_AUDIENCE, with_ladder(lambda _: "elsewhere", 1)),
-    Hostile("a mock site's control at a real one", Reason.NOT_A_MOCK, _destroying),
     # By too few.
     Hostile("approved by one owner", Reason.UNDER_THRESHOLD, with_approval(_approved_by(BOARD))),
     Hostile("one owner twice, with two keys", Reason.UNDER_THRESHOLD, with_approval(_approved_by(BOARD, SECOND_KEY))),

@@ -183,14 +183,14 @@ async def test_the_engaged_lever_forbids_every_order(room: ControlRoom) -> None:
     engage = seal(lever, kit.key_of(kit.operator_label(room.site.name)))
     lift = fleet.lever(site=room.site.name, disengages=lever.digest())
     one = seal(lift, kit.key_of(kit.approver_label("board")))
-    both = seal(lift, *(kit.key_of(kit.approver_label(owner)) for owner in ("board", "safety")))
+    enough = seal(lift, *(kit.key_of(kit.approver_label(owner)) for owner in kit.APPROVERS))
     await room.send_stop(engage, logged="agent.stop.lever", engaged=True)
     try:
         await refused(room, frame, Reason.LEVER)
         await room.send_stop(one, logged="agent.stop.rejected", reason="under_threshold")
         await refused(room, room.honest(hold_s=0.4)[1], Reason.LEVER)
     finally:
-        await room.send_stop(both, logged="agent.stop.lever", engaged=False)
+        await room.send_stop(enough, logged="agent.stop.lever", engaged=False)
     await held_once(room, room.honest(hold_s=0.4)[1])
 
 
