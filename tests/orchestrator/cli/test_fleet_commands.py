@@ -63,6 +63,37 @@ def test_init_and_plan_speak_json(tmp_path: Path) -> None:
     assert json.loads(_haltdrill("plan", "explain", made["plans"][0], "--json").stdout)["owners_required"] == 2
 
 
+def test_init_makes_simulated_sites_alone_or_beside_real_ones(tmp_path: Path) -> None:
+    """`--mock N` is a fleet of N simulated sites with plans of their own; with `--sites` both kinds are there."""
+    said = _haltdrill("init", tmp_path / "told", "--mock", 2)
+    assert "2 simulated sites" in said.stdout
+    assert f"haltdrill mocksite --sites {tmp_path / 'told' / 'sites'}" in said.stdout
+    mock = json.loads(_haltdrill("init", tmp_path / "mock", "--mock", 2, "--json").stdout)
+    assert all(site.startswith("mock-") for site in mock["sites"])
+    assert [Path(plan).name for plan in mock["plans"]] == [
+        "all-controls.yaml",
+        "ladder.yaml",
+        "pause.yaml",
+        "shutdown.yaml",
+    ]
+    for plan in mock["plans"]:
+        assert _haltdrill("plan", "check", plan).exit_code == 0
+    both = json.loads(_haltdrill("init", tmp_path / "both", "--mock", 1, "--sites", 2, "--json").stdout)
+    assert len(both["sites"]) == 3
+    none = _haltdrill("init", tmp_path / "none", "--sites", 0)
+    assert none.exit_code == ExitCode.USAGE
+    assert "one site at least" in none.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_plan_fire_needs_a_drill_that_armed(fleet: FleetLayout) -> None:
+    """Without such a drill there is one line of error and no plan."""
+    refused = _haltdrill("plan", "fire", "20261124t140501z-arm-3fa9c1", "--fleet", fleet.folder)
+    assert refused.exit_code == ExitCode.NOT_RUN
+    assert refused.stderr == f"error: {fleet.folder / 'journal.sqlite'}: there is no journal: no drill was run yet\n"
+    assert not (fleet.plans / "decommission-fire.yaml").exists()
+
+
 def test_init_twice_is_exit_2_and_changes_nothing(fleet: FleetLayout) -> None:
     """A second init at the same place loses no key."""
     before = {path: path.read_bytes() for path in fleet.folder.rglob("*") if path.is_file()}
@@ -175,7 +206,7 @@ def test_help_documents_the_exit_codes_and_gives_examples() -> None:
     for number in ("0:", "1:", "2:", "3:"):
         assert number in text
     assert "--install-completion" in text
-    for command in (["init"], ["approve"], ["plan", "check"], ["plan", "explain"]):
+    for command in (["init"], ["approve"], ["plan", "check"], ["plan", "explain"], ["plan", "fire"]):
         assert "Example: haltdrill" in " ".join(_haltdrill(*command, "--help").stdout.split())
     assert _haltdrill("--version").stdout.startswith("haltdrill ")
 
