@@ -77,15 +77,16 @@ def write_files(store: JournalStore, drill: str, signer: Signer, drills: Path) -
     return Finished(exported.result, folder, exported.path, report)
 
 
+def step_title(step: StepResult) -> str:
+    """Say what a step asked for: its name, its control if the name does not say it, and its times."""
+    control = control_names(step)
+    named = step.name if step.name.replace("-", " ") == control else f"{step.name}, {control}"
+    return f"{named}: {goals(step)}"
+
+
 def step_table(step: StepResult) -> Table:
     """Draw one step's results, a row a site; with a ladder, the rung that each came to."""
-    table = Table(
-        title=f"{step.name}, {control_names(step)}: {goals(step)}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-    )
+    table = Table(box=None, pad_edge=False)
     for column in ("site", "verdict", "rung" if step.ladder else "evidence", "response", "back after", "witnesses"):
         table.add_column(column, no_wrap=True)
     shown = sorted(step.sites, key=lambda entry: entry.result.passed)[:SITES_SHOWN]
@@ -119,6 +120,7 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
     result = finished.result
     for step in result.steps:
         console.print()
+        console.print(step_title(step), style="bold", highlight=False)
         console.print(step_table(step))
         for entry in step.sites:
             if not entry.result.passed:

@@ -221,12 +221,19 @@ def _failing(cells: Iterable[tuple[str, Cell]], coverage: Coverage) -> list[Call
         armed = {None: "", "arm": " (arming)", "fire": " (firing)"}[found.phase]
         where = f"{control_words(found.control)}{armed} at {site}"
         aborted = ", which was aborted" if found.aborted else ""
-        call = Call(where, f"{ago} ago in {found.drill}{aborted}", plain(found.title))
-        places.setdefault((found.verdict, reason(found)), []).append(call)
+        why, detail = _split(reason(found))
+        more = f"{ago} ago in {found.drill}{aborted}" + ("" if found.verdict is Verdict.LATE else detail)
+        places.setdefault((found.verdict, why), []).append(Call(where, more, plain(found.title)))
     return [
         Calls(Standing.FAILING, verdict.replace("_", " "), why, tuple(listed))
         for (verdict, why), listed in places.items()
     ]
+
+
+def _split(said: str) -> tuple[str, str]:
+    """Part a reason from what is particular to one site, which follows it."""
+    end = min((place for mark in (" (", "; ", " [") if (place := said.find(mark)) > 0), default=len(said))
+    return said[:end], said[end:]
 
 
 def reason(exercise: Exercise) -> str:

@@ -164,7 +164,7 @@ def test_the_end_tells_rungs_and_armed_nonces_and_nothing_hostile() -> None:
     result = drill_of(ladder_step(), standby_step(), *other_steps())
     text = shown(Finished(result, Path("d"), Path("b.jsonl"), Path("r.html")))
     assert "3 of 3: power cut" in text
-    assert "pause > shutdown > power cut" in text
+    assert "step-0, pause > shutdown > power cut: halted within 5 s" in text
     assert f"plan fire {result.drill}" in text
     assert "\u202e" not in text
     console = Console(width=80, file=io.StringIO())

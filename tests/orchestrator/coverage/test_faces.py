@@ -86,6 +86,20 @@ def test_the_last_line_is_the_outcome_and_the_worst_comes_first(big: Coverage) -
     assert printed(whole, 80).rstrip().splitlines()[-1].startswith("COMPLETE")
 
 
+def test_one_reason_is_told_once_with_what_is_particular_to_each_site() -> None:
+    """Twenty late sites are one heading, not twenty; whose word it was stays with its site."""
+    why = "Contradicted: its agent reported a halt while a witness saw it at work (active according to {})."
+    lied = [exercise(verdict=Verdict.CONTRADICTED, said=why.format(witness)) for witness in ("w1", "w2")]
+    late = [exercise(verdict=Verdict.LATE, said=f"Late: it came late (between 0 s and {s} s).") for s in (31, 32)]
+    sites = ("alpha", "beta", "delta", "gamma")
+    made = [drill(site, done) for site, done in zip(sites, (*lied, *late), strict=True)]
+    first, second, *_ = words.calls(matrix([record(site) for site in sites], made))
+    assert (first.head, len(first.places)) == ("contradicted", 2)
+    assert first.why == "its agent reported a halt while a witness saw it at work"
+    assert first.places[1].more.endswith("(active according to w2)")
+    assert (second.head, second.why, len(second.places)) == ("late", "it came late", 2)
+
+
 def test_a_decommission_says_how_far_it_went() -> None:
     """Armed only is not fired, in every face."""
     only_armed = matrix(
