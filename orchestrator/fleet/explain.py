@@ -82,7 +82,7 @@ def _sites(warrant: Warrant, sites: Sequence[str], fleet: FleetTrust) -> str:
 
 def _step(step: Step, fleet: FleetTrust, sites: Sequence[str]) -> str:
     control = control_of(step.params)
-    name = step.name if step.name == control.value else f"{step.name} ({control.value})"
+    name = control.value if step.name == control.replace("_", "-") else f"{step.name} ({control.value})"
     lines = [
         f"{name}: {ordered(step.params)}.",
         passes(step.params, step, step.response_limit_s),

@@ -152,8 +152,9 @@ def undoing(step: Step) -> str:
         return "THIS CANNOT BE UNDONE. Nothing restores what it destroys."
     if not acts(step.params):
         return f"Nothing is halted: work goes on, for {duration_text(step.hold_s)} at most."
+    then = "its enforcer restores it" if isinstance(step.params, PowerCutParams) else "each site restores by itself"
     return (
-        f"Held for {duration_text(step.hold_s)} at most, then each site restores by itself. "
+        f"Held for {duration_text(step.hold_s)} at most, then {then}. "
         f"Must be back at work within {duration_text(step.restore_limit_s)}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from textwrap import wrap
 
@@ -10,6 +11,7 @@ from protocols.ids import parse_utc
 WIDTH = 96
 LABEL = 14
 _UNITS = ((86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes"))
+_NUMBERED = re.compile(r"[0-9]+\. ", re.ASCII)
 _WHOLE_MAX = 1e15
 
 
@@ -57,10 +59,15 @@ def list_text(words: Sequence[str], last: str = "and") -> str:
 
 
 def item(label: str, text: str) -> list[str]:
-    """Write a labelled paragraph, wrapped; each line break begins a new one under the same label."""
-    lines = [
-        piece
-        for paragraph in text.split("\n")
-        for piece in wrap(paragraph, WIDTH - LABEL, break_long_words=False, break_on_hyphens=False) or [""]
-    ]
+    """Write a labelled paragraph, wrapped; each line break begins a new one under the same label.
+
+    Where one begins with a number, as in a list, its further lines are set in.
+    """
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        numbered = _NUMBERED.match(paragraph)
+        indent = " " * len(numbered[0]) if numbered else ""
+        lines += wrap(
+            paragraph, WIDTH - LABEL, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]
     return [f"{label if number == 0 else '':<{LABEL}}{line}" for number, line in enumerate(lines)]

@@ -100,7 +100,7 @@ def all_controls_plan(sites: Sequence[str], protected: Sequence[str], now_ns: in
         title="Every control once, and everything back afterwards",
     )
     text = "".join(step_yaml(step, pace) for step in steps)
-    return f"{head}{_listed(sites)}{_window(now_ns, uses=1, gap_s=60, total_s=total_s + _SPARE_S)}steps:\n{text}"
+    return f"{head}{_listed(sites)}{_window(now_ns, uses=1, gap_s=60, total_s=total_s + _SPARE_S)}{_STEPS}{text}"
 
 
 def ladder_plan(sites: Sequence[str], now_ns: int) -> str:
@@ -121,7 +121,7 @@ def ladder_plan(sites: Sequence[str], now_ns: int) -> str:
         title="Pause, and where that fails shut down, and where that fails cut the power",
     )
     text = ladder_yaml("pause-or-more", rungs, pace, climb_s=climb_s)
-    return f"{head}{_listed(sites)}{_window(now_ns, uses=1, gap_s=60, total_s=total_s + _SPARE_S)}steps:\n{text}"
+    return f"{head}{_listed(sites)}{_window(now_ns, uses=1, gap_s=60, total_s=total_s + _SPARE_S)}{_STEPS}{text}"
 
 
 def _severity(control: Control) -> int:
@@ -132,6 +132,12 @@ def _listed(sites: Sequence[str]) -> str:
     listed = "".join(f"    - {site}\n" for site in sites)
     return f"# Whom it is for: sites by name, or by attribute as in shutdown.yaml.\naudience:\n  sites:\n{listed}"
 
+
+_STEPS = """\
+# Of each step and rung (pause.yaml says what each time means): the control, its own parameters, by when
+# it must be so, and for how long it must be seen so. A rung is for the sites that the one before did not halt.
+steps:
+"""
 
 FIRE_TEMPLATE = """\
 # This is no plan yet: it shows what a plan that fires a decommission looks like.

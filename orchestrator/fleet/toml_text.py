@@ -18,7 +18,7 @@ def toml_text(model: BaseModel, title: str) -> str:
     """Write `model` as TOML: scalars first, then its tables. Fields that are none are left out.
 
     Args:
-        model: A model of scalars, lists, and tables of those; tables in a list are written in line.
+        model: A model of scalars, lists of scalars, tables of those, and lists of such tables.
         title: A comment for the first line.
 
     Raises:
@@ -30,12 +30,23 @@ def toml_text(model: BaseModel, title: str) -> str:
 
 
 def _table(fields: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
-    lines += [f"{_key(name)} = {_value(value)}" for name, value in fields.items() if not isinstance(value, Mapping)]
-    for name, value in fields.items():
-        if isinstance(value, Mapping) and value:
-            inner = (*path, name)
-            lines += ["", f"[{'.'.join(_key(part) for part in inner)}]"]
-            _table(value, inner, lines)
+    inner = {name: _tables(value) for name, value in fields.items()}
+    lines += [f"{_key(name)} = {_value(value)}" for name, value in fields.items() if inner[name] is None]
+    for name, tables in inner.items():
+        for table in tables or ():
+            here = (*path, name)
+            head = ".".join(_key(part) for part in here)
+            lines += ["", f"[[{head}]]" if isinstance(fields[name], list) else f"[{head}]"]
+            _table(table, here, lines)
+
+
+def _tables(value: Any) -> list[Mapping[str, Any]] | None:
+    """Return the tables that a value is written as, or None for what stands on a line of its own."""
+    if isinstance(value, Mapping):
+        return [value] if value else []
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        return value
+    return None
 
 
 def _key(name: str) -> str:
@@ -52,8 +63,6 @@ def _value(value: Any) -> str:
             return _string(value)
         case list():
             return f"[{', '.join(_value(item) for item in value)}]"
-        case dict():
-            return f"{{ {', '.join(f'{_key(name)} = {_value(item)}' for name, item in value.items())} }}"
         case _:
             raise ConfigError(f"TOML has no form for a {type(value).__name__}")
 
