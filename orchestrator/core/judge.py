@@ -34,9 +34,9 @@ class LiveSite:
     _traces: dict[tuple[int, str], Trace] = field(default_factory=dict)
     _criteria: dict[int, Criterion] = field(default_factory=dict)
 
-    def judge(self, rungs: StepInputs | Sequence[StepInputs]) -> SiteStepResult:
-        """Return what `judge_ladder` returns for the rungs that were ordered, or for the one."""
-        first, *climbed = [rungs] if isinstance(rungs, StepInputs) else rungs
+    def judge(self, rungs: Sequence[StepInputs]) -> SiteStepResult:
+        """Return what `judge_ladder` returns for the rungs that were ordered; of most steps there is one."""
+        first, *climbed = rungs
         judged = [RungJudgement(first, self.voices(first), self._wanted(first))]
         ground = Ground(first.ordered, judged[0].ground.preflight_ok)
         judged += [RungJudgement(rung, self.voices(rung), self._wanted(rung), ground) for rung in climbed]

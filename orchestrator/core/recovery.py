@@ -14,7 +14,7 @@ The dwell is not part of the restore time, as it is none of the response time.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -85,7 +85,9 @@ def _at_activities(trace: Trace, released: Instant) -> Iterator[tuple[int, int]]
 
 
 def _at_readings(trace: Trace, released: Instant) -> Iterator[tuple[int, int]]:
-    for i in range(len(trace.readings)):
+    past = bisect_left(trace.before, released.plus(1))
+    start = bisect_right(trace.before, trace.after[past - 1].plus(-trace.lead_ns)) if past else 0
+    for i in range(start, len(trace.readings)):
         ends_at = bisect_left(trace.after, trace.before[i].plus(trace.lead_ns))
         if ends_at < len(trace.readings) and trace.before[ends_at] > released:
             yield i, ends_at

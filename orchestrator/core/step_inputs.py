@@ -76,12 +76,13 @@ class StepInputs:
     @property
     def params(self) -> Params:
         """The control of this rung, with its parameters."""
-        return self.step.rungs[self.rung].params
+        return self.step.ladder[self.rung - 1].params if self.rung else self.step.params
 
     @property
     def response_limit_s(self) -> float:
         """This rung's own response limit."""
-        return self.step.rungs[self.rung].response_limit_s
+        step = self.step
+        return step.ladder[self.rung - 1].response_limit_s if self.rung else step.response_limit_s
 
     @property
     def begins(self) -> Instant | None:

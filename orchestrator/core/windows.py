@@ -8,8 +8,9 @@ surely lasts a dwell, and no longer than a dwell and two bracket gaps. Its rate 
 - it is a *breach* when one of them lies outside, on the wrong side: the rate surely left its band,
   or surely was over a cap.
 
-Between the two it is unknown, and a breach at most by the width of two brackets. A site that works in bursts shorter than the dwell is judged by its
-average, which is what a rate is; so a dip or a burst that the average hides is the stated allowance.
+Between the two it is unknown, and a breach at most by the width of two brackets. A site that works in
+bursts shorter than the dwell is judged by its average, which is what a rate is; so a dip or a burst
+that the average hides is the stated allowance.
 
 Work over a window of readings at most two gaps longer than the dwell lies in its bands, so for an
 honest witness that agrees on [S, S + dwell]: the work from S - gap to S + dwell + gap is at least

@@ -609,7 +609,7 @@ class TestLive:
         """Live, the verdict is pending and the grade grows."""
         site, world = LiveSite(), usual()
         early = judge_step(world.inputs(2_200))
-        later = site.judge(world.inputs(4_000))
+        later = site.judge([world.inputs(4_000)])
         assert (early.cause, early.grade) == (Cause.PENDING, Grade.ACCEPTED)
         assert (later.cause, later.grade) == (Cause.PENDING, Grade.WITNESSED)
 

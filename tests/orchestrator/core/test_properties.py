@@ -248,9 +248,9 @@ def test_live_equals_batch(world: World) -> None:
             _, name, sample, prev, own = waiting.pop(0)
             tracks[name].add(sample, prev, own)
         inputs = replace(world.around(tracks, at(now_ms), live=True), issues=inputs.issues)
-        assert site.judge(inputs) == judge_step(inputs)
+        assert site.judge([inputs]) == judge_step(inputs)
     final = replace(world.around(tracks, at(world.ended_ms), live=False), issues=inputs.issues)
-    assert site.judge(final) == judge_step(final) == judge_step(world.inputs())
+    assert site.judge([final]) == judge_step(final) == judge_step(world.inputs())
 
 
 @some
