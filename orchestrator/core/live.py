@@ -13,11 +13,12 @@ from dataclasses import replace
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Cause, SiteStepResult
-from orchestrator.core.intents import passed
+from orchestrator.core.intents import since
 from orchestrator.core.judge import LiveSite, StepInputs
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from protocols.ids import seconds_to_ns
+from protocols.messages import Outcome
 from protocols.messages.orders import CLIMB_CHALLENGES
 
 
@@ -44,6 +45,7 @@ class Live:
         self._back: set[str] = set()
         self._back_at: Instant | None = None
         self._climbs_at: Instant | None = None
+        self._settled: set[tuple[str, int]] = set()
         self.ignored = 0
         self.trouble = ""
 
@@ -80,6 +82,7 @@ class Live:
             self._steady, self._steady_at = frozenset(), None
             self._back, self._back_at = set(), None
             self._climbs_at = None
+            self._settled.clear()
 
     def result(self, site: str) -> SiteStepResult | None:
         """Return where a site of the audience stands in the running step, or None while there is none."""
@@ -121,7 +124,7 @@ class Live:
         return frozenset(self._back)
 
     def climbs(self) -> Mapping[str, Cause]:
-        """Return the sites whose highest rung has certainly failed by now, each with the reason.
+        """Return the sites whose highest rung has failed by now, each with the reason.
 
         They are looked at every half challenge; in between it returns none.
         """
@@ -129,18 +132,32 @@ class Live:
         if not self._running() or self._drill.phase is not Phase.ORDERED or not self._due(self._climbs_at):
             return found
         self._climbs_at = self._now
-        step, run = self._drill.warrant.steps[self._step], self._drill.step
-        margin_ns = seconds_to_ns(CLIMB_CHALLENGES * self._drill.warrant.challenge_s)
-        for site in self._drill.audience if step.ladder else ():
-            top = run.top(site)
-            climb = run.rung(site, top)
-            ordered = run.ordered if climb is None else climb.ordered
-            if top + 1 >= len(step.rungs) or not passed(self._now, ordered, step.rungs[top].response_limit_s):
-                continue
-            cause = self._sites[site].climb_cause(self._rungs(site)[-1], margin_ns)
+        ladder = self._drill.warrant.steps[self._step].ladder
+        for site in self._drill.audience if ladder else ():
+            top = self._drill.step.top(site)
+            cause = self._climb_cause(site, top) if top < len(ladder) else None
             if cause is not None:
                 found[site] = cause
         return found
+
+    def _climb_cause(self, site: str, top: int) -> Cause | None:
+        """Return why a site must climb now; each rung is judged once, when its time is up."""
+        run, step = self._drill.step, self._drill.warrant.steps[self._step]
+        climb = run.rung(site, top)
+        elapsed_ns = since(self._now, run.ordered if climb is None else climb.ordered)
+        limit_ns = seconds_to_ns(step.rungs[top].response_limit_s)
+        margin_ns = seconds_to_ns(CLIMB_CHALLENGES * self._drill.warrant.challenge_s)
+        if (site, top) in self._settled or (elapsed_ns is not None and elapsed_ns < limit_ns):
+            return None
+        rung = self._rungs(site)[-1]
+        overdue = elapsed_ns is None or elapsed_ns >= limit_ns + seconds_to_ns(step.dwell_s) + margin_ns
+        refused = any(seen.outcome is Outcome.REFUSED for seen in rung.receipts)
+        if not overdue and not refused:
+            return None
+        cause = self._sites[site].climb_cause(rung, margin_ns)
+        if cause is None and overdue and elapsed_ns is not None:
+            self._settled.add((site, top))  # a quorum saw it as ordered, so it never climbs
+        return cause
 
     def _running(self) -> bool:
         return self._step >= 0 and self._drill.phase not in {Phase.OPENING, Phase.CLOSED}
