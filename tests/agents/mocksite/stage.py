@@ -24,6 +24,7 @@ from tests.virtual import LoopClock
 
 ENFORCER = "e1"
 WITNESSES = kit.witness_names(2)
+LATENCY_S = 0.004
 
 
 def mock_fleet(sites: Iterable[str]) -> kit.Fleet:
@@ -39,6 +40,15 @@ def mock_fleet(sites: Iterable[str]) -> kit.Fleet:
         record={"controls": tuple(Control), "mock": True},
         per_site=lambda site: {"registry": register_of(config_of(site=site)).digest},
     )
+
+
+class LatentTransport(MemoryTransport):
+    """A transport whose messages take a few milliseconds, so that no two things far apart happen at one instant."""
+
+    async def receive(self, limit: int) -> list[Inbound]:
+        messages = await super().receive(limit)
+        await asyncio.sleep(LATENCY_S)
+        return messages
 
 
 class Stage:
@@ -74,7 +84,7 @@ class Stage:
         disks: dict[str, MemoryDisk] = {}
         around = Surroundings(
             clock=self.clock,
-            connect=lambda who, filters: MemoryTransport(
+            connect=lambda who, filters: LatentTransport(
                 self.broker, filters, clock=self.clock, client_id=f"{site}/{who}"
             ),
             disk=lambda who: disks.setdefault(who, MemoryDisk()),
