@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.lease import REQUESTS_MAX, LicenceKeeper
@@ -14,6 +14,7 @@ from agents.observation import SiteState
 from protocols.controls import LeaseParams
 from protocols.envelope import seal
 from protocols.messages import Order, Outcome
+from protocols.reasons import Reason
 from tests import kit
 from tests.agents.bench import ALL_CONTROLS, SITE, Bench, on_bench
 
@@ -29,6 +30,7 @@ HOLD_S = 60.0
         max_size=60,
     )
 )
+@settings(deadline=None)
 def test_no_licence_lasts_longer_than_from_when_it_was_asked_for(moves: list[tuple[str, int, int]]) -> None:
     """However licences are delayed, kept, sent again or made up: the end is the newest answered request's own end."""
     keeper = LicenceKeeper("0" * 64, licence_ns=10, until_ns=10)
@@ -276,6 +278,26 @@ def test_a_partitioned_site_halts_unreachable_and_comes_back_restored(restarts: 
         await asyncio.sleep(3)
         assert bench.driver.history == [SiteState.PAUSED, SiteState.RUNNING]
         assert bench.outcomes[-2:] == [Outcome.HALTED, Outcome.RESTORED]
+
+    on_bench(scenario, record=ALL_CONTROLS)
+
+
+def test_what_ended_before_it_left_does_not_make_it_leave() -> None:
+    """A site that was released stays reachable, however long its driver takes to restore it."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.start()
+        await asyncio.sleep(1)
+        order = lease(bench, partition=True, renewed_s=6.0)
+        await asyncio.sleep(4)
+        assert bench.driver.state is SiteState.PAUSED
+        bench.driver.fail_restore = 10
+        bench.publish(bench.fleet.topics.stops, bench.fleet.dispatch(bench.fleet.release(order)))
+        await asyncio.sleep(6)
+        assert bench.driver.state is SiteState.PAUSED
+        bench.issue()
+        await asyncio.sleep(1)
+        assert bench.receipts[-1].reason is Reason.BUSY, "it still answers"
 
     on_bench(scenario, record=ALL_CONTROLS)
 

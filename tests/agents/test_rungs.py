@@ -1,4 +1,4 @@
-"""Rungs and arming as they are decided, across reboots and restarts, and what older versions wrote down."""
+"""Rungs, leases and arming as they are decided, across reboots and restarts, and what older versions wrote down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from agents.decision import ApplyFailed, Decision, Halted, OrderFrame, Rehearsed, Restored, Tick
 from agents.events import Cause, Record, RungSeen
 from agents.proofs import proof
-from agents.reconcile import hold_left_ns, memory_of
+from agents.reconcile import hold_left_ns, memory_of, wanted
 from agents.state import AgentState, Moment, fold, snapshot
 from protocols.controls import (
     Actor,
@@ -127,6 +127,36 @@ def test_an_enforcer_answers_a_rung_once_with_what_it_rehearsed(mock: Desk) -> N
     mock.reopen()
     assert mock.happens(rehearsed) == Decision()
     assert [one.outcome for one in mock.happens(frame).again] == [Outcome.NOTED]
+
+
+# -- leases --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("boot_id", "boot_s", "licensed", "lapses"),
+    [
+        (BOOT, 504.9, False, False),
+        (BOOT, 505.0, False, True),
+        (BOOT, 505.0, True, False),
+        (OTHER_BOOT, 1.0, False, True),
+    ],
+)
+def test_the_first_licence_is_free_and_ends_with_the_boot(
+    mock: Desk, boot_id: str, boot_s: float, licensed: bool, lapses: bool
+) -> None:
+    """It counts from the acceptance by the boot clock; after a reboot there is no licence of any kind."""
+    warrant = mock.fleet.warrant(params=LeaseParams(licence_s=5.0), hold_s=60.0)
+    order = mock.fleet.order(warrant)
+    mock.happens(OrderFrame(mock.fleet.order_frame(order, mock.fleet.approve(warrant))))
+    mock.reopen()
+    mock.now = Moment(kit.NOW_NS + 2 * S, round(boot_s * S), boot_id, veto=False, licensed=licensed)
+    mock.happens(Tick())
+    assert mock.state.live is not None
+    assert mock.state.live.lapsed == lapses
+    assert (wanted(mock.state, mock.now) is not None) == lapses
+    mock.now = replace(mock.now, licensed=True)
+    mock.happens(Tick())
+    assert mock.state.live.lapsed == lapses, "a lapse is for good"
 
 
 # -- arming --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.controls import Control, ShutdownParams
@@ -298,6 +298,7 @@ def test_the_audience_is_resolved_against_the_index() -> None:
     st.sampled_from([name for name in Order.model_fields if name not in {"version", "standing"}]),
     st.data(),
 )
+@settings(deadline=None)
 def test_no_field_of_an_order_can_be_changed(field: str, data: st.DataObject) -> None:
     """Whatever is changed in an order after it was signed, the signature no longer holds."""
     other = FLEET.order(

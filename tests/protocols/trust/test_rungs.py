@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.controls import (
@@ -268,6 +268,7 @@ ORDERS = tuple(tuple(rung_order(rung) for rung in range(len(RUNGS))) for _ in ra
         max_size=25,
     ),
 )
+@settings(deadline=None)
 def test_no_rung_is_accepted_before_the_limit_of_the_one_below(actor: Actor, moves: list[tuple[int, int, int]]) -> None:
     """Whatever a dispatcher sends, in whatever order and haste: each rung waits out the one below, at this party."""
     party = Party(actor)
