@@ -10,7 +10,6 @@ from protocols.controls import Control
 from protocols.ids import format_utc, seconds_to_ns
 from protocols.messages.orders import CLIMB_CHALLENGES
 
-CHALLENGE_S = 0.25
 LADDER = (Control.PAUSE, Control.SHUTDOWN, Control.POWER_CUT)
 PROTECTED = ("evals", "interpretability", "safety")
 
@@ -35,8 +34,14 @@ PACE = Pace(
 MOCK_PACE = replace(PACE, stop_limit_s=9, grace_s=6)
 """At simulated sites a checkpoint takes as long as it is large."""
 
-_CLIMB_S = CLIMB_CHALLENGES * CHALLENGE_S
 _WINDOW_S = 3600
+_CHALLENGE_S, _CROWD_CHALLENGE_S = 0.25, 0.5
+_CROWD = 8
+
+
+def challenge_s(sites: int) -> float:
+    """Return how often a demo challenges its witnesses, seconds: less often where all are many for one machine."""
+    return _CHALLENGE_S if sites <= _CROWD else _CROWD_CHALLENGE_S
 
 
 def demo_plan(sites: Sequence[str], controls: Sequence[Control], now_ns: int, pace: Pace) -> str:
@@ -61,9 +66,10 @@ def ladder_plan(sites: Sequence[str], now_ns: int) -> str:
         now_ns: Wall time, nanoseconds: where its window begins.
     """
     rungs = [step_of(control, MOCK_PACE) for control in LADDER]
+    climb_s = CLIMB_CHALLENGES * challenge_s(len(sites))
     title = "The demo of a ladder: pause, and harsher where that does not halt"
-    text = ladder_yaml("ladder", rungs, MOCK_PACE, climb_s=_CLIMB_S)
-    return _head(title, sites, ladder_hold_s(rungs, MOCK_PACE, _CLIMB_S), now_ns) + text
+    text = ladder_yaml("ladder", rungs, MOCK_PACE, climb_s=climb_s)
+    return _head(title, sites, ladder_hold_s(rungs, MOCK_PACE, climb_s), now_ns) + text
 
 
 def _head(title: str, sites: Sequence[str], held_s: float, now_ns: int) -> str:
@@ -73,6 +79,6 @@ def _head(title: str, sites: Sequence[str], held_s: float, now_ns: int) -> str:
         f"audience:\n  sites:\n{listed}"
         f"window:\n  not_before: {format_utc(now_ns)}\n"
         f"  not_after: {format_utc(now_ns + seconds_to_ns(_WINDOW_S))}\n"
-        f"challenge_s: {CHALLENGE_S:g}\nuses: 1\nmin_between_uses_s: 0\nmax_total_held_s: {held_s:g}\n"
+        f"challenge_s: {challenge_s(len(sites)):g}\nuses: 1\nmin_between_uses_s: 0\nmax_total_held_s: {held_s:g}\n"
         f"steps:\n"
     )
