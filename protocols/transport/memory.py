@@ -37,6 +37,7 @@ class MemoryBroker:
         self._joined: dict[str, MemoryTransport] = {}
         self._cut: set[str] = set()
         self._retained: dict[str, bytes] = {}
+        self._subscribed: dict[str, list[str]] = {}  # who wants a topic, found once while nobody comes or goes
         self._running = True
 
     def cut(self, client_id: str) -> None:
@@ -74,12 +75,14 @@ class MemoryBroker:
         if not self._running or client.client_id in self._cut:
             raise TransportError("the broker cannot be reached", where="memory")
         self._joined[client.client_id] = client
+        self._subscribed.clear()
         self._hand_retained(client.client_id)
 
     def leave(self, client: MemoryTransport) -> None:
         """Disconnect a client."""
         if self._joined.get(client.client_id) is client:
             del self._joined[client.client_id]
+            self._subscribed.clear()
 
     def serves(self, client: MemoryTransport) -> bool:
         """Tell whether exactly this client is connected, and no other of its id."""
@@ -99,13 +102,22 @@ class MemoryBroker:
             self._retained[topic] = payload
         elif retain:
             self._retained.pop(topic, None)
-        for client_id in list(self._joined):
+        for client_id in self._who_wants(topic):
             if self.reaches(client_id):
                 self._joined[client_id].deliver(topic, payload, retained=False)
 
+    def _who_wants(self, topic: str) -> list[str]:
+        wanting = self._subscribed.get(topic)
+        if wanting is None:
+            wanting = [client_id for client_id, client in self._joined.items() if client.wants(topic)]
+            self._subscribed[topic] = wanting
+        return wanting
+
     def _hand_retained(self, client_id: str) -> None:
+        client = self._joined[client_id]
         for topic, payload in sorted(self._retained.items()):
-            self._joined[client_id].deliver(topic, payload, retained=True)
+            if client.wants(topic):
+                client.deliver(topic, payload, retained=True)
 
 
 class MemoryTransport:
@@ -168,10 +180,13 @@ class MemoryTransport:
         """How many messages were dropped because they were over the size limit."""
         return self._inbox.oversized
 
+    def wants(self, topic: str) -> bool:
+        """Tell whether a filter matches a topic."""
+        return any(topic_matches(topic_filter, topic) for topic_filter in self._filters)
+
     def deliver(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """Take a message from the broker, if a filter matches it."""
-        if any(topic_matches(topic_filter, topic) for topic_filter in self._filters):
-            self._inbox.put(Inbound(topic, payload, self._clock.boot_ns(), retained))
+        """Take a message of a topic that it wants from the broker."""
+        self._inbox.put(Inbound(topic, payload, self._clock.boot_ns(), retained))
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand one message to the broker.
