@@ -40,6 +40,8 @@ from protocols.ids import digest_of
 from protocols.messages import Receipt, Rung, Step, Warrant
 from protocols.messages.orders import CLIMB_CHALLENGES
 from protocols.mock_config import (
+    DEFAULT_JOBS,
+    AcceleratorConfig,
     Fault,
     FaultConfig,
     Look,
@@ -59,11 +61,17 @@ from tests.virtual import LoopClock
 
 ENFORCER = "e1"
 CHALLENGE_S = 1.0
-DWELL_S = 3.0
-LIMITS_S = {Control.SHUTDOWN: 12.0, Control.POWER_CUT: 10.0}
-LIMIT_S = 6.0
-SPARE_S = 3.0
+DWELL_S = 2.0
+LIMITS_S = {Control.SHUTDOWN: 7.0, Control.POWER_CUT: 7.0}
+LIMIT_S = 5.0
+SPARE_S = 2.0
 _LOOK_S = 0.1
+
+SMALL_SITE: Mapping[str, Any] = {
+    "accelerators": AcceleratorConfig(count=6),
+    "jobs": tuple(job.model_copy(update={"accelerators": 1, "state_gb": 8.0}) for job in DEFAULT_JOBS),
+}
+"""A job of each class on an accelerator each, and one that is free: a census takes a signature of every one."""
 
 E = TypeVar("E", bound=ev.Event)
 
@@ -93,7 +101,7 @@ def step_of(simulation: Simulation, params: Params, *ladder: Params, **changes: 
         "response_limit_s": limits[0],
         "dwell_s": dwell_s,
         "restore_limit_s": 15.0,
-        "max_gap_s": 2.5 * challenge_s,
+        "max_gap_s": min(dwell_s, 2.5 * challenge_s),
     }
     return simulation.fleet.step(**(fields | changes))
 
@@ -178,7 +186,7 @@ class Simulation:
     vetoes: set[str] = field(default_factory=set)
     witnesses: int = 2
     seed: int = 1
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=lambda: SMALL_SITE)
     adjust: Callable[[Simulation, str, MockSite], None] | None = None
     challenge_s: float = CHALLENGE_S
     clock: LoopClock = field(default_factory=LoopClock)

@@ -45,8 +45,9 @@ def test_all_controls() -> None:
 
     async def play() -> None:
         async with Stage(SITES) as stage:
-            steps = [step_of(stage.fleet, params) for params in ALL]
-            done = await drill(stage, warrant_of(stage, *steps, challenge_s=0.5))
+            limits = {"dwell_s": 3.0, "max_gap_s": 3.0}  # few readings: this is about breadth
+            steps = [step_of(stage.fleet, params, **limits) for params in ALL]
+            done = await drill(stage, warrant_of(stage, *steps, challenge_s=1.0))
             assert {result.control for result in done.results.values()} == set(Control)
             failed = {key: (one.verdict, one.cause) for key, one in done.results.items() if not one.passed}
             assert not failed
