@@ -19,6 +19,7 @@ UPS_S = 2.0
 PACE = Pace(
     dwell_s=2,
     limit_s=4,
+    rate_limit_s=8,
     stop_limit_s=6,
     cut_limit_s=8,
     restore_limit_s=10,

@@ -15,6 +15,8 @@ class Pace:
     Attributes:
         dwell_s: How long what is ordered must be seen.
         limit_s: Response limit of a control that acts at once.
+        rate_limit_s: Response limit of a slowdown: a rate is an average over a while, so it takes longer to
+            prove that work is slow enough than that it stands still.
         stop_limit_s: Response limit of a shutdown.
         cut_limit_s: Response limit of a power cut: the site's UPS must have run out by then.
         restore_limit_s: By when a site must be back.
@@ -28,6 +30,7 @@ class Pace:
 
     dwell_s: float = 3
     limit_s: float = 10
+    rate_limit_s: float = 15
     stop_limit_s: float = 15
     cut_limit_s: float = 30
     restore_limit_s: float = 30
@@ -64,7 +67,12 @@ def step_of(control: Control, pace: Pace, protected: Sequence[str] = ()) -> Step
         pace: How long things take.
         protected: The classes that a selective pause protects.
     """
-    limit_s = {Control.SHUTDOWN: pace.stop_limit_s, Control.POWER_CUT: pace.cut_limit_s}.get(control, pace.limit_s)
+    own_limits_s = {
+        Control.SLOWDOWN: pace.rate_limit_s,
+        Control.SHUTDOWN: pace.stop_limit_s,
+        Control.POWER_CUT: pace.cut_limit_s,
+    }
+    limit_s = own_limits_s.get(control, pace.limit_s)
     licensed_s = pace.licence_s + pace.renewed_s if control is Control.LEASE else 0
     return StepText(control, limit_s, licensed_s + limit_s + pace.dwell_s, _parameters(control, pace, protected))
 
