@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from orchestrator.journal.chain import ChainReader, decode_record, stamped_of
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.issuer import make_abort
-from protocols.controls import PauseParams, ShutdownParams
+from protocols.controls import Params, PauseParams, ShutdownParams
 from protocols.envelope import seal
 from protocols.errors import TransportError
 from protocols.host.logs import get_logger
 from protocols.ids import format_utc
-from protocols.messages import Link, Message, Outcome, Quoted, Reading, Receipt, Release
+from protocols.messages import Challenge, Link, Message, Outcome, Quoted, Reading, Receipt, Release
 from protocols.reasons import Reason
 from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests.kit import (
@@ -162,6 +163,21 @@ def test_two_steps_run_one_after_the_other() -> None:
     drill = run_virtual(Stage(fleet).play(fleet.warrant(*steps)))
     assert drill.passed
     assert set(drill.results) == {(step, site) for step in (0, 1) for site in ("alpha", "beta")}
+
+
+def test_witnesses_are_told_what_is_exercised() -> None:
+    """Each challenge names the running step's control, from preflight on, and the last ones name none."""
+    fleet = two_sites()
+    steps = (fleet.step(name="pause", hold_s=8.0), fleet.step(name="stop", hold_s=8.0, params=ShutdownParams()))
+    told: list[Params | None] = []
+
+    def note(stamped: ev.Stamped, said: Message | None) -> None:
+        if isinstance(said, Challenge):
+            assert (said.exercise is None) is said.final
+            told.append(said.exercise)
+
+    run_virtual(Stage(fleet).play(fleet.warrant(*steps), observers=[note]))
+    assert [kind for kind, _ in itertools.groupby(told)] == [steps[0].params, steps[1].params, None]
 
 
 def test_no_load_anywhere_orders_nothing() -> None:
