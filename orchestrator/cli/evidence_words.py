@@ -73,7 +73,7 @@ def _battery(step: StepResult) -> Iterator[str]:
         return
     cases = ", ".join(_plain(case) for case in BatteryCase if any(answer.case is case for answer in answers))
     right = sum(answer.right for answer in answers)
-    yield f"    {right} of {fig.count(len(answers), 'answer')} refused with the right reason: {cases}"
+    yield f"    refused with the right reason {right} of {fig.count(len(answers), 'time')}: {cases}"
     for site in step.sites:
         for answer in site.result.battery:
             if answer.obeyed:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -33,7 +33,7 @@ from protocols.keys import Signer
 from protocols.messages.base import Message, Part
 
 BUNDLE_NAME = "bundle.jsonl"
-BUNDLE_VERSION = 2
+BUNDLE_VERSION: Final = 2
 """Changes with anything in it that an older program could not check."""
 
 BUNDLE_MAX_BYTES = 1024**3

@@ -10,6 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli.evidence_commands import register
+from orchestrator.core.grades import CAUSE_TEXT, Cause
+from tests.orchestrator.evidence.scenes import Ladder, Lease, Refusal
 from tests.orchestrator.recorder import Recorded, Script, record_drill
 
 RUNNER = CliRunner()
@@ -120,3 +122,48 @@ def test_what_is_no_bundle_has_no_report(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"rubbish")
     done = run("report", tmp_path / "file")
     assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path / 'file'}: is no evidence bundle\n")
+
+
+def test_a_climb_is_told_rung_by_rung(tmp_path: Path) -> None:
+    """The reader sees what was exercised, who climbed, why, and how long each rung and all of them took."""
+    bundle, root = put(tmp_path, Ladder().record())
+    done = run("verify", bundle, "--root", root)
+    assert done.exit_code == 0, done.output
+    assert (
+        "step climb, pause, then shutdown (what has not stopped after 0.1 s is killed), then power cut:" in done.output
+    )
+    assert "1 of 2 sites climbed the ladder" in done.output
+    assert f"rung 0, pause: unproven; it climbed because {CAUSE_TEXT[Cause.SILENT]}\n" in done.output
+    assert "rung 2, power cut: verified in " in done.output
+    assert "s after the step's first order" in done.output
+    assert "    alpha: verified, halted in " in done.output
+
+
+def test_a_battery_is_told_case_by_case(tmp_path: Path) -> None:
+    """The reader sees how many orders were refused rightly, and which; a step that halts nothing is not said to."""
+    bundle, root = put(tmp_path, Refusal().record())
+    done = run("verify", bundle, "--root", root)
+    assert done.exit_code == 0, done.output
+    assert "refused with the right reason 16 of 16 times: forged, tampered, expired, under threshold" in done.output
+    assert "    beta: verified\n" in done.output
+
+
+def test_a_lease_is_timed_from_its_expiry(tmp_path: Path) -> None:
+    """A site that worked on while it was licensed was not slow."""
+    bundle, root = put(tmp_path, Lease().record())
+    done = run("verify", bundle, "--root", root)
+    assert "after its last licence had run out" in done.output
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_bundle_of_another_version_is_one_clear_error(passed: Recorded, tmp_path: Path, version: int) -> None:
+    """Nobody reads fifty findings to learn that the file is of another release."""
+    bundle, root = put(tmp_path, passed)
+    bundle.write_bytes(passed.bundle.replace(b'"haltdrill-bundle":2', b'"haltdrill-bundle":%d' % version, 1))
+    done = run("verify", bundle, "--root", root)
+    assert done.exit_code == 1
+    assert done.output == (
+        "evidence NOT verified: 1 failure\n"
+        f"  line 1: header: it is a bundle of version {version}, and this program reads version 2 "
+        "(verify it with the release that wrote it)\n"
+    )
