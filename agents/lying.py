@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
 
 from agents.acting import Driver
-from agents.observation import Observation, SiteState
-from protocols.controls import (
-    CensusParams,
-    Control,
-    DecommissionParams,
-    IsolateParams,
-    LeaseParams,
-    Params,
-    PauseParams,
-    PowerCutParams,
-    RefusalParams,
-    RunCapParams,
-    SelectivePauseParams,
-    ShutdownParams,
-    SlowdownParams,
-    StandbyParams,
-)
+from agents.observation import Observation, SiteState, states_under
+from protocols.controls import Control, Params
 from protocols.messages import Proof
 
 
@@ -70,7 +54,7 @@ class LyingDriver:
     def apply(self, params: Params, cancelled: Callable[[], bool]) -> str:
         """Do nothing, and claim that it is done."""
         del cancelled
-        self._claims = claimed(params)
+        self._claims = states_under(params)[0]
         return f"the workload is {self._claims}"
 
     def restore(self) -> str:
@@ -96,28 +80,3 @@ class LyingDriver:
             DriverError: It was to be ended and still runs.
         """
         self._honest.close(stop_workload=stop_workload)
-
-
-def claimed(params: Params) -> SiteState:  # noqa: PLR0911 - one for each control
-    """Return the state that whoever has obeyed is in."""
-    match params:
-        case SlowdownParams():
-            return SiteState.SLOWED
-        case RunCapParams():
-            return SiteState.CAPPED
-        case SelectivePauseParams():
-            return SiteState.SELECTIVE
-        case PauseParams() | LeaseParams():
-            return SiteState.PAUSED
-        case IsolateParams():
-            return SiteState.ISOLATED
-        case ShutdownParams():
-            return SiteState.STOPPED
-        case PowerCutParams():
-            return SiteState.DARK
-        case DecommissionParams():
-            return SiteState.GONE
-        case StandbyParams() | RefusalParams() | CensusParams():
-            return SiteState.RUNNING
-        case _:
-            assert_never(params)

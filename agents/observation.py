@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
+
+from protocols.controls import (
+    CensusParams,
+    DecommissionParams,
+    IsolateParams,
+    LeaseParams,
+    Params,
+    PauseParams,
+    PowerCutParams,
+    RefusalParams,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+    StandbyParams,
+)
 
 
 class SiteState(StrEnum):
@@ -39,3 +56,29 @@ class Observation:
     state: SiteState
     ours: bool
     detail: str
+
+
+def states_under(params: Params) -> tuple[SiteState, ...]:  # noqa: PLR0911 - one for each control
+    """Return the states in which a site is as a control asks, the one that obeying it brings about first."""
+    match params:
+        case StandbyParams() | RefusalParams() | CensusParams():
+            return (SiteState.RUNNING,)
+        case SlowdownParams():
+            return (SiteState.SLOWED,)
+        case RunCapParams():
+            return (SiteState.CAPPED,)
+        case SelectivePauseParams():
+            return (SiteState.SELECTIVE,)
+        case PauseParams() | LeaseParams():
+            # A workload that ended before or while it was paused does no work either.
+            return (SiteState.PAUSED, SiteState.STOPPED)
+        case IsolateParams():
+            return (SiteState.ISOLATED,)
+        case ShutdownParams():
+            return (SiteState.STOPPED,)
+        case PowerCutParams():
+            return (SiteState.DARK,)
+        case DecommissionParams(phase=phase):
+            return (SiteState.GONE if phase == "fire" else SiteState.RUNNING,)
+        case _:
+            assert_never(params)

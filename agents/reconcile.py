@@ -7,27 +7,11 @@ is a function of what was written down, of now, and of what the actuator really 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import assert_never
 
 from agents.events import Cause, OrderAccepted, RungSeen, SiteArmed
-from agents.observation import Observation, SiteState
+from agents.observation import Observation, SiteState, states_under
 from agents.state import AgentState, HeldEntry, Moment
-from protocols.controls import (
-    CensusParams,
-    DecommissionParams,
-    IsolateParams,
-    LeaseParams,
-    Params,
-    PauseParams,
-    PowerCutParams,
-    RefusalParams,
-    RunCapParams,
-    SelectivePauseParams,
-    ShutdownParams,
-    SlowdownParams,
-    StandbyParams,
-    acts,
-)
+from protocols.controls import LeaseParams, acts
 from protocols.ids import seconds_to_ns
 from protocols.trust import Armed, SeenRung, SiteMemory
 
@@ -162,32 +146,6 @@ def hold_left_ns(state: AgentState, moment: Moment) -> int | None:
     return None if entry is None else entry.accepted.hold_ns - elapsed_ns(entry.accepted, state, moment)
 
 
-def is_halted(params: Params, seen: SiteState) -> bool:  # noqa: PLR0911 - one for each control
-    """Tell whether a state is what a control asks for."""
-    match params:
-        case StandbyParams() | RefusalParams() | CensusParams():
-            return seen is SiteState.RUNNING
-        case SlowdownParams():
-            return seen is SiteState.SLOWED
-        case RunCapParams():
-            return seen is SiteState.CAPPED
-        case SelectivePauseParams():
-            return seen is SiteState.SELECTIVE
-        case PauseParams() | LeaseParams():
-            # A workload that ended before or while it was paused does no work either.
-            return seen in {SiteState.PAUSED, SiteState.STOPPED}
-        case IsolateParams():
-            return seen is SiteState.ISOLATED
-        case ShutdownParams():
-            return seen is SiteState.STOPPED
-        case PowerCutParams():
-            return seen is SiteState.DARK
-        case DecommissionParams(phase=phase):
-            return seen is (SiteState.GONE if phase == "fire" else SiteState.RUNNING)
-        case _:
-            assert_never(params)
-
-
 def next_action(order: OrderAccepted | None, seen: Observation) -> Action:
     """Return what brings the actuator to the wanted state.
 
@@ -207,12 +165,12 @@ def next_action(order: OrderAccepted | None, seen: Observation) -> Action:
         at_rest = Action.REST if order is None else Action.HALTED
         return at_rest if runs else Action.RESTORE
     # Halted by someone else is not halted by us: without our mark nobody would restore it.
-    return Action.HALTED if seen.ours and is_halted(order.params, seen.state) else Action.APPLY
+    return Action.HALTED if seen.ours and seen.state in states_under(order.params) else Action.APPLY
 
 
 def _action_when_gone(order: OrderAccepted | None) -> Action:
     if order is None:
         return Action.REST
-    if not acts(order.params) or is_halted(order.params, SiteState.GONE):
+    if not acts(order.params) or SiteState.GONE in states_under(order.params):
         return Action.HALTED
     return Action.APPLY

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import assert_never
 
 from agents.mocksite.chance import Ripple
-from agents.mocksite.command import Command, state_under
+from agents.mocksite.command import Command
 from agents.mocksite.devices import Devices
 from agents.mocksite.faults import Faults
 from agents.mocksite.jobs import NS_PER_S, Job
 from agents.mocksite.network import Network
 from agents.mocksite.power import SampledPower, draw_w
 from agents.mocksite.scheduler import Run, Scheduler
-from agents.observation import SiteState
+from agents.observation import SiteState, states_under
 from protocols.controls import (
     CensusParams,
     DecommissionParams,
@@ -167,7 +167,7 @@ class World:
             return SiteState.DARK
         if not self.settled:
             return SiteState.MIXED
-        return SiteState.RUNNING if self._in_force is None else state_under(self._in_force.params)
+        return SiteState.RUNNING if self._in_force is None else states_under(self._in_force.params)[0]
 
     @property
     def in_force(self) -> Params | None:
