@@ -22,8 +22,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from agents.actuators.marks import MemoryMark
+from agents.chain import Chain
 from agents.feed import MemoryFeed
 from agents.mocksite.assembly import EnforcerKit, MockSite, Surroundings, WitnessKit, assemble
+from agents.mocksite.offload import PatientOffload
+from agents.probes.base import Probe
+from agents.witness import Witness, WitnessParts
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import SiteStepResult
@@ -134,11 +138,11 @@ class Played:
             if not result.passed
         }
 
-    def events(self, kind: type[E]) -> list[E]:
-        """Return the events of one kind, in order."""
+    def events(self, kind: type[E]) -> list[tuple[int, E]]:
+        """Return the events of one kind with their times by the one clock, in order."""
         reader = ChainReader()
-        read = [reader.read(line).event for line in self.lines]
-        return [event for event in read if isinstance(event, kind)]
+        read = [reader.read(line) for line in self.lines]
+        return [(record.t_ns, record.event) for record in read if isinstance(record.event, kind)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,7 @@ class Simulation:
         witnesses: How many witnesses each site has, each of another owner.
         seed: All chance of the sites follows from it.
         changes: Fields of every site's configuration to change.
-        adjust: Changes one site after it was put together, before it runs.
+        adjust: Changes the sites after they were put together, before they run.
         challenge_s: How often witnesses are challenged.
         sites: The sites, once they run.
         heard: Everything that went over the broker.
@@ -187,7 +191,7 @@ class Simulation:
     witnesses: int = 2
     seed: int = 1
     changes: Mapping[str, Any] = field(default_factory=lambda: SMALL_SITE)
-    adjust: Callable[[Simulation, str, MockSite], None] | None = None
+    adjust: Callable[[Simulation], None] | None = None
     challenge_s: float = CHALLENGE_S
     clock: LoopClock = field(default_factory=LoopClock)
     broker: MemoryBroker = field(default_factory=MemoryBroker)
@@ -226,8 +230,8 @@ class Simulation:
         for site in self.site_names:
             self.feeds[site] = MemoryFeed()
             self.sites[site] = self._assemble(site)
-            if self.adjust is not None:
-                self.adjust(self, site, self.sites[site])
+        if self.adjust is not None:
+            self.adjust(self)
         self._running = [asyncio.create_task(site.run(self._stop)) for site in self.sites.values()]
         self._beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
         await self.clock.sleep(1)
@@ -271,6 +275,24 @@ class Simulation:
             enforcers={ENFORCER: EnforcerKit(kit.key_of(kit.enforcer_label(site, ENFORCER)), MemoryMark())},
             veto=lambda: site in self.vetoes,
         )
+
+    def hire(self, site: str, name: str, probe: Probe) -> None:
+        """Have a witness look through another probe than its own, before it runs."""
+        around = self.surroundings(site)
+        parts = WitnessParts(
+            name=name,
+            trust=self.fleet.site_trust(site),
+            signer=kit.key_of(kit.witness_label(site, name)),
+            chain=Chain.open(around.disk(name), new_id=around.new_id()),
+            probe=probe,
+            clock=self.clock,
+            log=around.log,
+            connect=lambda: self.transport(f"{site}/{name}", self.fleet.topics.witness_filters(site)),
+            software=around.software,
+            offload=PatientOffload(self.clock),
+        )
+        built = self.sites[site]
+        built.witnesses = {**built.witnesses, name: Witness(parts)}
 
     def mend(self) -> None:
         """Take away every fault and veto, so that everything can end in good order."""
