@@ -28,6 +28,7 @@ class Job:
         alive: Whether its processes exist.
         done_units: Work it has done since its beginning.
         saved_units: The same at its last checkpoint, or None before the first.
+        exited_saved: Whether its checkpoint holds all that it had done when it exited.
         worked_units: Everything it ever did, also what a crash threw away: what a meter counts.
     """
 
@@ -39,6 +40,7 @@ class Job:
     alive: bool = True
     done_units: float = 0.0
     saved_units: float | None = None
+    exited_saved: bool = False
     worked_units: float = 0.0
     gradient_share: float = field(init=False)
 
@@ -61,6 +63,7 @@ class Job:
     def kill(self) -> None:
         """End its processes at once; what was not saved is lost."""
         self.jump(0.0)
+        self.exited_saved = self.exited_saved and not self.alive
         self.alive = False
         self.done_units = self.saved_units or 0.0
 
@@ -69,6 +72,7 @@ class Job:
         self.jump(0.0)
         self.alive = False
         self.saved_units = self.done_units
+        self.exited_saved = True
 
     def start(self) -> None:
         """Start its processes again, from the last checkpoint; it does no work yet."""

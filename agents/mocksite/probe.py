@@ -8,6 +8,7 @@ against what is physically there, which no answer can change.
 from __future__ import annotations
 
 from collections import Counter as Tally
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from agents.mocksite.devices import Answer, answer_statement
@@ -60,7 +61,9 @@ from protocols.signals import (
 )
 
 _NAMES_MAX_CHARS = 120
-_ABOVE, _BELOW = 2.0, 0.5
+_ABOVE, _BELOW = 1.02, 0.98
+"""Sizes of the runs that are tried, in caps: near to it on both sides, or a scheduler whose cap is another passes."""
+_BLOCKED_MAX = 256
 
 
 class MockProbe:
@@ -83,6 +86,7 @@ class MockProbe:
         self._census = None if register is None else _Census(register)
         self._clock = clock
         self._instruments = Instruments(world, witness)
+        self._blocked: deque[str] = deque(maxlen=_BLOCKED_MAX)
 
     def sample(self, challenge: Challenge) -> tuple[Signal, ...]:
         """Look through every instrument, and try what is exercised.
@@ -96,7 +100,7 @@ class MockProbe:
             case RunCapParams() as cap if Look.RUNS in self._looks:
                 signals += self._try_runs(cap)
             case SelectivePauseParams(protected=protected) if Look.LABELS in self._looks:
-                signals.append(self._try_label(protected[0]))
+                signals.append(self._try_labels(protected))
             case IsolateParams() if Look.EGRESS in self._looks:
                 signals += self._try_egress(challenge.nonce)
             case CensusParams() | DecommissionParams() if self._census is not None and Look.DEVICES in self._looks:
@@ -135,10 +139,13 @@ class MockProbe:
         over = self._world.scheduler.over(cap)
         yield Fact(name=RUNS_OVER, value=_named(over), digest=_digest(over))
 
-    def _try_label(self, label: str) -> Signal:
-        outcome = self._submit(Run(f"{self._witness}-label-canary", label, 1, 1.0, GRADIENT_SHARE))
-        words = {RUN_STARTED: CANARY_RUNS, RUN_REFUSED: CANARY_CAUGHT}
-        return Fact(name=LABEL_CANARY, value=words.get(outcome, CANARY_NOT_TRIED))
+    def _try_labels(self, labels: Sequence[str]) -> Signal:
+        """Try a training run under each protected label: it is caught only if it is caught under every one."""
+        runs = [Run(f"{self._witness}-label-canary", label, 1, 1.0, GRADIENT_SHARE) for label in labels]
+        outcomes = {self._submit(run) for run in runs}
+        if RUN_STARTED in outcomes:
+            return Fact(name=LABEL_CANARY, value=CANARY_RUNS)
+        return Fact(name=LABEL_CANARY, value=CANARY_CAUGHT if outcomes == {RUN_REFUSED} else CANARY_NOT_TRIED)
 
     def _submit(self, run: Run) -> str:
         """Submit a run, and withdraw it at once: it shows what the scheduler does, and takes nothing."""
@@ -149,7 +156,12 @@ class MockProbe:
     def _try_egress(self, nonce: str) -> Iterable[Signal]:
         token = f"{self._witness}-{nonce}"
         reached = self._world.send_canary(token)
-        seen = self._world.network.seen_outside(token)
+        if reached:
+            self._blocked.clear()
+            seen = self._world.network.seen_outside(token)
+        else:  # what failed for its sender may be held back on the way, and get out a while later
+            self._blocked.append(token)
+            seen = any(self._world.network.seen_outside(sent) for sent in self._blocked)
         yield Fact(name=EGRESS_INSIDE, value=EGRESS_REACHED if reached else EGRESS_BLOCKED)
         yield Fact(name=EGRESS_OUTSIDE, value=EGRESS_SEEN if seen else EGRESS_SILENT)
 

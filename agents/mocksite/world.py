@@ -175,12 +175,11 @@ class World:
         return None if self._in_force is None else self._in_force.params
 
     def checkpoint_digest(self) -> str | None:
-        """Return the digest of what the jobs saved when they exited, or None when none did."""
-        lines = [
-            f"{job.config.name} {job.saved_units:.3f}\n"
-            for job in self._jobs
-            if not job.alive and job.saved_units is not None
-        ]
+        """Return the digest of what the jobs saved when they exited; None if one lost its state, or none exited."""
+        exited = [job for job in self._jobs if not job.alive]
+        if not all(job.exited_saved for job in exited):
+            return None
+        lines = [f"{job.config.name} {job.saved_units:.3f}\n" for job in exited]
         return hashlib.sha256("".join(lines).encode()).hexdigest() if lines else None
 
     def _enact(self, at_ns: int) -> None:

@@ -77,7 +77,7 @@ CAUSE_TEXT: dict[Cause, str] = {
     Cause.ACTIVE_AFTER_REPORT: "its agent reported a halt while a witness saw it at work",
     Cause.OVER_LIMIT: "it was not as ordered by the response limit",
     Cause.ESCALATED: "it did not do what was ordered first, and climbed its ladder",
-    Cause.NO_REPORT: "its agent never reported it done, and that report is part of the proof",
+    Cause.NO_REPORT: "its agent did not report it done while it was, and that report is part of the proof",
     Cause.NO_CHECKPOINT: "the report of its shutdown names no checkpoint on its disk",
     Cause.NOT_ARMED: "the report of its arming holds no nonce",
     Cause.PROOF_MISSING: "its agent's report lacks a proof that was demanded",

@@ -99,6 +99,7 @@ class Criterion:
         returns: Whether it must be seen back after the release; else it must never come back.
         lags: Whether its effect may follow the report of the act, within the response limit.
         report: Whether the report of who acts is part of the proof.
+        answers: Whether that report must have come before the release: who acts is to be heard meanwhile.
         proofs: The proofs that it must hold.
         checkpoint: Whether it must name a checkpoint.
         armed: Whether it must hold the nonce of an arming.
@@ -121,6 +122,7 @@ class Criterion:
     returns: bool = True
     lags: bool = False
     report: bool = False
+    answers: bool = False
     proofs: tuple[str, ...] = ()
     checkpoint: bool = False
     armed: bool = False
@@ -156,13 +158,13 @@ def criterion(params: Params, record: SiteRecord) -> Criterion:  # noqa: PLR0911
         case SlowdownParams():
             return _slowdown(params, record)
         case RunCapParams():
-            return Criterion(facts=_CAPPED, work=work, before=_UNCAPPED)
+            return Criterion(facts=_CAPPED, bands=_steady(work), work=work, before=_UNCAPPED)
         case SelectivePauseParams():
             return _selective(params, record)
         case PauseParams() | LeaseParams():
             return Criterion(quiet=quiet, work=work)
         case IsolateParams():
-            return Criterion(facts=_CUT_OFF, work=work, before=_CONNECTED, report=True)
+            return Criterion(facts=_CUT_OFF, work=work, before=_CONNECTED, report=True, answers=True)
         case ShutdownParams():
             return Criterion(quiet=quiet, at_most=((LIVE_PROCESSES, 0),), work=work, report=True, checkpoint=True)
         case PowerCutParams():

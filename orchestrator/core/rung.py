@@ -153,6 +153,8 @@ class RungJudgement:
             return Cause.PROOF_FAILED
         if report is None:
             return Cause.NO_REPORT if wanted.report else None
+        if wanted.answers and self.inputs.released is not None and report.arrival > self.inputs.released:
+            return Cause.NO_REPORT
         return _lacking(report, wanted)
 
     def _restore(self) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.cli.finishing import step_table
+from orchestrator.cli.finishing import step_table, step_title
 from orchestrator.evidence.result import StepResult
 from protocols.controls import PauseParams
 
@@ -57,9 +57,9 @@ def run(script: str, folder: Path, env: dict[str, str], timeout_s: float) -> tup
 
 def test_every_block_is_known() -> None:
     """A new block in the README needs a test: none is left to rot."""
-    assert len(SHELL) == 5
+    assert len(SHELL) == 7
     assert len(TEXTS) == 2
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 9
 
 
 def test_the_two_commands_exist() -> None:
@@ -115,6 +115,7 @@ def test_the_shown_result_is_what_the_demo_prints() -> None:
     )
     console = Console(width=100, file=io.StringIO())
     with console.capture() as captured:
+        console.print(step_title(step))
         console.print(step_table(step))
     title, header = (line.split() for line in captured.get().strip().splitlines()[:2])
     shown = TEXTS[0].splitlines()

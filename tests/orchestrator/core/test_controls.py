@@ -273,6 +273,11 @@ class TestIsolate:
         scene = replace(scenes.ISOLATE, receipts=ACCEPTED_ONLY)
         assert judged(scene) == (Verdict.UNPROVEN, Cause.NO_REPORT)
 
+    def test_a_report_after_the_release(self) -> None:
+        """An agent that could report only once it was connected again had lost its command path too."""
+        scene = replace(scenes.ISOLATE, receipts=(*ACCEPTED_ONLY, (Outcome.HALTED, 6_100)))
+        assert judged(scene) == (Verdict.UNPROVEN, Cause.NO_REPORT)
+
     def test_no_egress_before(self) -> None:
         """A site that had no way out before the order proves nothing by having none."""
         scene = scenes.ISOLATE.seen(**{s.EGRESS_OUTSIDE: always(s.EGRESS_SILENT)})
@@ -301,6 +306,11 @@ class TestRunCap:
         """A run above the cap that is queued was not refused: unknown."""
         scene = scenes.RUN_CAP.seen(**{s.RUN_ABOVE: during(s.RUN_QUEUED, s.RUN_STARTED)})
         assert judged(scene)[0] is Verdict.UNPROVEN
+
+    def test_work_goes_on(self) -> None:
+        """A site that suspends its running jobs does more than refuse new ones, and that is not what was ordered."""
+        scene = replace(scenes.RUN_CAP, counters={WORK: during(0, FULL)})
+        assert judged(scene) == (Verdict.CONTRADICTED, Cause.STEADY_BROKEN)
 
     def test_the_running_ones_must_be_listed(self) -> None:
         """A witness that does not list the running jobs above the cap does not count, and lists are passed on."""
