@@ -36,11 +36,12 @@ def environment(folder: Path) -> dict[str, str]:
 
 def run(script: str, folder: Path, env: dict[str, str], timeout_s: float) -> tuple[int, str]:
     """Run a script as a reader would paste it, and leave nothing of it behind."""
-    printed = folder / "printed"
+    printed, pasted = folder / "printed", folder / "pasted.sh"
+    pasted.write_text(script)  # not an argument, or a block that looks for processes would find itself
     # Into a file: a pipe would stay open for as long as what it started in the background.
     with printed.open("w") as out:
         process = subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", script],
+            ["bash", "-euo", "pipefail", str(pasted)],
             cwd=folder,
             env=env,
             stdout=out,
