@@ -11,6 +11,11 @@ from tests.brokers import Mosquitto, Nats, RealBroker
 from tests.components import require
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of whole programs: they take longest, and mostly wait while others compute."""
+    items.sort(key=lambda item: not {"e2e", "docs"} & set(item.path.parts))
+
+
 @pytest.fixture
 def clock() -> SystemClock:
     """The real clock."""

@@ -88,7 +88,7 @@ def step_table(step: StepResult) -> Table:
     """Draw one step's results, a row a site; with a ladder, the rung that each came to."""
     table = Table(box=None, pad_edge=False)
     for column in ("site", "verdict", "rung" if step.ladder else "evidence", "response", "back after", "witnesses"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column != "rung")  # where the terminal is narrow, words wrap and figures stay
     shown = sorted(step.sites, key=lambda entry: entry.result.passed)[:SITES_SHOWN]
     for entry in sorted(shown, key=lambda entry: entry.site):
         table.add_row(*_cells(entry, step))
