@@ -334,14 +334,21 @@ class Simulation:
         }
         return self.fleet.warrant(*steps, **(fields | changes))
 
-    async def drill(self, warrant: Warrant, *, meanwhile: Callable[[Runtime], Any] | None = None) -> Played:
+    async def drill(
+        self,
+        warrant: Warrant,
+        *,
+        meanwhile: Callable[[Runtime], Any] | None = None,
+        store: SqliteJournal | None = None,
+    ) -> Played:
         """Run a drill of a warrant that everybody approves now, to its end, and verify its bundle offline.
 
         Args:
             warrant: What is approved.
             meanwhile: A coroutine function that runs beside it; it is given the runtime.
+            store: Where its journal goes; a new one in memory unless given.
         """
-        store = SqliteJournal(None)
+        store = store or SqliteJournal(None)
         signer = kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))
         opened = open_drill(
             documents_of(self.fleet),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from orchestrator.evidence.bundle import encode_bundle, result_of
 from orchestrator.evidence.verifier import verify_bundle
-from protocols.errors import UntrustedInput
+from protocols.errors import HaltdrillError
 from tests import kit
 from tests.simulation.invariants.ran import Found, Ran
 
@@ -157,7 +157,7 @@ def reads_the_same_again(ran: Ran) -> Iterator[Found]:
         try:
             signer = kit.key_of(kit.dispatcher_label(kit.DISPATCHERS[0]))
             report = verify_bundle(encode_bundle(lines, result_of(lines), signer), roots=[ran.fleet.raw_root])
-        except UntrustedInput as error:
+        except HaltdrillError as error:
             yield Found(f"{drill} cannot be verified: {error}")
             continue
         if not report.verified or report.findings:

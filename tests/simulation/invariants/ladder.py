@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.simulation.invariants.authority import accepted
 from tests.simulation.invariants.evidence import Voices, quiet_limits
 from tests.simulation.invariants.ran import Found, Ran
 
@@ -12,8 +11,11 @@ _ROUNDING_NS = 2_000_000
 
 
 def waited_for_the_rung_before(ran: Ran) -> Iterator[Found]:
-    """Whoever accepts a rung took in the rung before, at least that one's response limit ago."""
-    for accept, ordered in accepted(ran):
+    """Whoever accepts a rung, or remembers it for a later one, took in the rung before, at least its limit ago."""
+    for accept in ran.accepts:
+        ordered = ran.order_of.get(accept.order)
+        if ordered is None:
+            continue
         step, order = ordered.step, ordered.order
         if step is None or not 0 < order.rung < len(step.rungs):
             continue

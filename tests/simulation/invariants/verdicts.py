@@ -229,7 +229,11 @@ def went_on(ran: Ran) -> Iterator[Found]:
             continue
         dwell_ns, gap_ns = round(claim.step.dwell_s * NS), round(claim.step.max_gap_s * NS)
         end_ns = min(claim.released_ns, claim.begins_ns + round(claim.step.hold_s * NS))
-        for start in work.between(claim.begins_ns + gap_ns, end_ns - dwell_ns - 3 * gap_ns):
+        for rate in record.work:
+            grown = work.grown(rate.signal, claim.begins_ns - gap_ns, end_ns)
+            if grown + _ROUNDING < rate.band_min_per_s * (end_ns - claim.begins_ns - gap_ns):
+                yield Found(f"{claim.name}, and {rate.signal} did not go on", claim.begins_ns)
+        for start in work.between(claim.begins_ns, end_ns - dwell_ns - 3 * gap_ns):
             for rate in record.work:
                 grown = work.grown(rate.signal, start, start + dwell_ns + 2 * gap_ns)
                 if grown + _ROUNDING < rate.band_min_per_s * dwell_ns:
@@ -284,7 +288,7 @@ def lower_bound_holds(ran: Ran) -> Iterator[Found]:
             continue
         until_ns = claim.released_ns or claim.at_ns
         since_ns = claim.published_ns + lower_ns - 1_000_000
-        if all(work.grown(signal, since_ns, until_ns) <= 0 for signal in limits):
+        if all(work.least(signal, until_ns) <= work.at(signal, since_ns) for signal in limits):
             yield Found(f"{claim.name}: it had halted before the lower bound of {lower_ns / NS:.3f} s", since_ns)
 
 
