@@ -254,6 +254,10 @@ def _twice_ordered(ran: Ran) -> Ran:
     return changed(ran, sent=[*ran.truth.sent, replace(sent, payload=again)])
 
 
+def _aborted(ran: Ran) -> Ran:
+    return disk(lambda one: iter([replace(one, data=one.data.replace(b'"challenge.issued"', b'"drill.aborted"'))]))(ran)
+
+
 def _never_ended(ran: Ran) -> Ran:
     return changed(_unsynced(b'"order_ended"', "e1")(ran), ended_ns=999 * NS)
 
@@ -319,6 +323,7 @@ TAMPERED: list[tuple[str, str, Change]] = [
     ("verdicts.went_on", "others", working(lambda _, __: 0.0)),
     ("verdicts.was_in_force", "others", lambda ran: changed(ran, states=[])),
     ("verdicts.had_worked_before", "pause", working(lambda _, __: 0.0)),
+    ("verdicts.was_within_the_limit", "pause", lambda ran: results(ran, response_upper_ns=6 * NS)),
     ("verdicts.lower_bound_holds", "pause", lambda ran: results(ran, response_lower_ns=5 * NS)),
     ("verdicts.came_back", "pause", working(lambda at, ran: at < time_of(ran, "order.issued"))),
     ("verdicts.a_quorum_showed_it", "pause", _mute),
@@ -341,6 +346,7 @@ TAMPERED: list[tuple[str, str, Change]] = [
     ("journal.is_a_chain", "pause", without("receipt.received")),
     ("journal.lost_nothing", "pause", without("receipt.received")),
     ("journal.appended_before_it_spoke", "pause", _unsynced(b'"order.issued"', "orchestrator")),
+    ("journal.ordered_nothing_after_an_abort", "pause", _aborted),
     ("journal.wrote_before_it_answered", "pause", _unsynced(b'"reading"', "w1")),
     ("journal.wrote_before_it_answered", "pause", _unsynced(b'"halted"', "agent")),
     ("journal.wrote_before_it_acted", "pause", acted(n=1)),

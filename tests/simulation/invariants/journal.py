@@ -57,6 +57,24 @@ def appended_before_it_spoke(ran: Ran) -> Iterator[Found]:
             return
 
 
+def ordered_nothing_after_an_abort(ran: Ran) -> Iterator[Found]:
+    """Once an abort of a drill is written down, neither an order nor a licence of it is published any more."""
+    aborted: dict[str, int] = {}
+    for synced in ran.truth.synced:
+        if synced.by == "orchestrator" and b'"drill.aborted"' in synced.data:
+            for line in synced.data.split(b"\n"):
+                record = json.loads(line) if line else {}
+                if record and record["event"]["type"] == "drill.aborted":
+                    aborted.setdefault(record["drill"], synced.n)
+    for sent in ran.truth.sent if aborted else ():
+        if sent.by != "orchestrator":
+            continue
+        for signed in ran.frame(sent.payload)[:1]:
+            if signed.kind in {"order", "licence"} and aborted.get(signed.fields["drill"], sent.n) < sent.n:
+                yield Found(f"the orchestrator published an {signed.kind} after an abort", sent.at_ns)
+                return
+
+
 def _envelopes(line: bytes) -> Iterator[bytes]:
     if not line:
         return
@@ -169,6 +187,7 @@ CHECKS = (
     is_a_chain,
     lost_nothing,
     appended_before_it_spoke,
+    ordered_nothing_after_an_abort,
     wrote_before_it_answered,
     wrote_before_it_acted,
     kept_one_chain,

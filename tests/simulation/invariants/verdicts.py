@@ -12,6 +12,7 @@ from protocols.controls import (
     IsolateParams,
     LeaseParams,
     Params,
+    PauseParams,
     PowerCutParams,
     RefusalParams,
     RunCapParams,
@@ -277,12 +278,23 @@ def had_worked_before(ran: Ran) -> Iterator[Found]:
             yield Found(f"{claim.name}, and it had not worked before", claim.begins_ns)
 
 
+def was_within_the_limit(ran: Ran) -> Iterator[Found]:
+    """What is called verified was as ordered by the response limit, by the upper bound, on its first rung."""
+    for claim in claims(ran):
+        upper_ns, limit_s = claim.result["response_upper_ns"], claim.step.response_limit_s
+        if claim.result["verdict"] != "verified" or isinstance(claim.params, RefusalParams):
+            continue
+        if upper_ns is None or upper_ns > round(limit_s * NS) or claim.result["rung"]:
+            yield Found(f"{claim.name}, and by when, of {limit_s:g} s, is {upper_ns}", claim.at_ns)
+
+
 def lower_bound_holds(ran: Ran) -> Iterator[Found]:
     """No site truly halted before the lower bound of its response time."""
     for claim in claims(ran):
         limits = true_limits(claim.params, ran.fleet.records[claim.site])
         work, lower_ns = ran.works.get(claim.site), claim.result["response_lower_ns"]
-        if not lower_ns or limits is None or work is None or isinstance(claim.params, LeaseParams | PowerCutParams):
+        # A shutdown is over only when its processes are gone, which its counters do not show.
+        if not lower_ns or limits is None or work is None or not isinstance(claim.params, PauseParams):
             continue
         if claim.published_ns is None:
             continue
@@ -367,6 +379,7 @@ CHECKS = (
     went_on,
     was_in_force,
     had_worked_before,
+    was_within_the_limit,
     lower_bound_holds,
     came_back,
     a_quorum_showed_it,
