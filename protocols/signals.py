@@ -12,7 +12,7 @@ POWER = "power_w"
 """Peak: power drawn from the feed, watts, on a meter that belongs to neither agent nor enforcer."""
 
 DEVICES = "devices_counted"
-"""Peak: accelerators that are physically there."""
+"""Peak: accelerators that are there: physically counted, or answering a nonce from wherever they are."""
 
 FEED = "feed_state"
 """Fact: what the power controller itself says, `FEED_ON` or `FEED_OFF`."""

@@ -96,6 +96,7 @@ class MockProbe:
         """
         self._world.advance(self._clock.boot_ns())
         signals: list[Signal] = [*self._numbers(), *self._feed()]
+        there = self._world.devices.count
         match challenge.exercise:
             case RunCapParams() as cap if Look.RUNS in self._looks:
                 signals += self._try_runs(cap)
@@ -105,9 +106,13 @@ class MockProbe:
                 signals += self._try_egress(challenge.nonce)
             case CensusParams() | DecommissionParams() if self._census is not None and Look.DEVICES in self._looks:
                 answers = self._world.devices.answers(challenge.nonce, powered=self._world.powered)
-                signals += self._census.take(challenge.nonce, answers, self._world.devices.count)
+                signals += self._census.take(challenge.nonce, answers, there)
+                # What answers is somewhere, even if nobody can count it: it was moved, not destroyed.
+                there = max(there, len({answer.slot for answer in answers}))
             case _:
                 pass
+        if Look.DEVICES in self._looks:
+            signals.append(Peak(name=DEVICES, value=there))
         return tuple(signals)
 
     def _numbers(self) -> Iterable[Signal]:
@@ -119,8 +124,6 @@ class MockProbe:
             yield Peak(name=LIVE_PROCESSES, value=shown.processes)
         if Look.POWER in self._looks:
             yield Peak(name=POWER, value=shown.power_w)
-        if Look.DEVICES in self._looks:
-            yield Peak(name=DEVICES, value=self._world.devices.count)
 
     def _feed(self) -> Iterable[Signal]:
         if Look.FEED in self._looks:
