@@ -45,10 +45,14 @@ def mock_fleet(sites: Iterable[str]) -> kit.Fleet:
 class LatentTransport(MemoryTransport):
     """A transport whose messages take a few milliseconds, so that no two things far apart happen at one instant."""
 
+    _late: tuple[Inbound, ...] = ()
+
     async def receive(self, limit: int) -> list[Inbound]:
-        messages = await super().receive(limit)
+        # Whoever waits may be cancelled in between: what is late then is kept, not lost.
+        self._late = self._late or tuple(await super().receive(limit))
         await asyncio.sleep(LATENCY_S)
-        return messages
+        late, self._late = self._late, ()
+        return list(late)
 
 
 class Stage:
