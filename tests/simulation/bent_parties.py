@@ -85,6 +85,32 @@ def _without(proofs: Sequence[Proof], step: str) -> tuple[Proof, ...]:
     return tuple(proof for proof in proofs if proof.step != step)
 
 
+def comes_back_at_half(sites: Simulation, site: str) -> None:
+    """The agent restores the site and reports it, and one job works at half its rate."""
+    honest, world = driver_of(sites, site), sites.sites[site].world
+
+    def restore() -> str:
+        done = honest.restore()
+        world._jobs[0].jump(0.5)
+        return done
+
+    bend_agent(sites, site, driver=Bent(honest, restore=restore))
+
+
+def halts_late(sites: Simulation, site: str) -> None:
+    """The agent begins to halt only six seconds after it should."""
+    honest = driver_of(sites, site)
+    since: list[int] = []
+
+    def apply(params: Params, cancelled: Callable[[], bool]) -> str:
+        since.append(sites.clock.boot_ns())
+        if since[-1] - since[0] < 6_000_000_000:
+            raise NotYet("in a while", after_s=0.2)
+        return honest.apply(params, cancelled)
+
+    bend_agent(sites, site, driver=Bent(honest, apply=apply))
+
+
 def halts_to_rehearse(sites: Simulation, site: str) -> None:
     """The agent tries its way to a halt by halting."""
     honest = driver_of(sites, site)
@@ -162,7 +188,26 @@ def hears_no_licence(sites: Simulation, site: str) -> None:
 
 def cuts_nothing(sites: Simulation, site: str) -> None:
     """The enforcer reports a cut, and the feed stays on."""
+    honest = sites.sites[site].enforcers[ENFORCER]._parts.driver
+    _bend_enforcer(sites, site, pretend(honest, lambda *_: "the feed is off, by its controller's own account"))
+
+
+def keeps_dark(sites: Simulation, site: str) -> None:
+    """The enforcer cuts, reports that the feed is on again, and leaves it off."""
+    honest = sites.sites[site].enforcers[ENFORCER]._parts.driver
+    claims: list[SiteState] = []
+
+    def restore() -> str:
+        claims.append(SiteState.RUNNING)
+        return "the feed is on"
+
+    def observe() -> Observation:
+        seen = honest.observe()
+        return replace(seen, state=claims[-1], ours=False) if claims else seen
+
+    _bend_enforcer(sites, site, Bent(honest, restore=restore, observe=observe))
+
+
+def _bend_enforcer(sites: Simulation, site: str, driver: Any) -> None:
     built = sites.sites[site]
-    parts = built.enforcers[ENFORCER]._parts
-    liar = pretend(parts.driver, lambda *_: "the feed is off, by its controller's own account")
-    built.enforcers = {ENFORCER: Agent(replace(parts, driver=liar))}
+    built.enforcers = {ENFORCER: Agent(replace(built.enforcers[ENFORCER]._parts, driver=driver))}

@@ -12,7 +12,7 @@ from agents.mocksite.scheduler import Scheduler
 from protocols.clock import Clock
 from protocols.controls import Params, RunCapParams
 from protocols.messages import Challenge, Peak, Signal
-from protocols.mock_config import Look, register_of
+from protocols.mock_config import Fault, Look, register_of
 from protocols.signals import POWER
 from tests.simulation.bent_parties import Bent, bend_agent, driver_of
 from tests.simulation.harness import Simulation
@@ -47,6 +47,14 @@ class Mean(Scheduler):
 
     def size(self, accelerators: int, hours: float, unit: str) -> float:
         return super().size(accelerators, hours, unit) * 2
+
+
+def works_behind_the_meter(sites: Simulation, site: str) -> None:
+    """Once the feed is off, something feeds the site that no meter sees: it works on."""
+    world = sites.sites[site].world
+    drawn_w = world._power_w
+    world.faults.switch(Fault.UPS_KEEPS_FEEDING, on=True)
+    world._power_w = lambda after_s: drawn_w(after_s) if world._feed_on else 0.0  # type: ignore[method-assign]
 
 
 def caps_too_high(sites: Simulation, site: str) -> None:

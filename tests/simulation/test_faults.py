@@ -12,6 +12,7 @@ from protocols.controls import (
     CensusParams,
     IsolateParams,
     LeaseParams,
+    Params,
     PauseParams,
     PowerCutParams,
     RunCapParams,
@@ -129,6 +130,23 @@ def test_pause() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        SlowdownParams(),
+        RunCapParams(),
+        SelectivePauseParams(protected=("evals",)),
+        PauseParams(),
+        IsolateParams(),
+        ShutdownParams(grace_s=5.0),
+    ],
+    ids=lambda params: params.control,
+)
+def test_half_a_recovery_is_none(params: Params) -> None:
+    """A site that is reported back, and of which one job works at half its rate, is not restored."""
+    assert words(params, agent.comes_back_at_half) == {"comes_back_at_half": "not_restored (not_seen_back)"}
+
+
 @pytest.mark.parametrize("params", [PauseParams(), PowerCutParams()], ids=lambda params: params.control)
 def test_one_bad_witness(params: PauseParams | PowerCutParams) -> None:
     """One witness whose meter is stuck or replays, or whose clock drifts, leaves no quorum of two: never verified."""
@@ -141,10 +159,12 @@ def test_one_bad_witness(params: PauseParams | PowerCutParams) -> None:
 def test_lease() -> None:
     """A licence that is cached, and one that never comes, are told from a halt at the licence's expiry."""
     lease = LeaseParams(licence_s=2.0, renewed_s=5.0)
-    assert words(lease, Fault.CACHES_LICENCE, Fault.LYING_AGENT, agent.hears_no_licence) == {
+    wrong = (Fault.CACHES_LICENCE, Fault.LYING_AGENT, agent.hears_no_licence, agent.halts_late)
+    assert words(lease, *wrong, hold_s=25.0) == {
         "caches_licence": "unproven (dissent)",
         "lying_agent": LYING,
         "hears_no_licence": "unproven (lapsed_early)",
+        "halts_late": "late (over_limit)",
     }
 
 
@@ -195,12 +215,16 @@ def test_power_cut() -> None:
         Fault.METER_STUCK,
         Fault.METER_REPLAYING,
         agent.cuts_nothing,
+        agent.keeps_dark,
+        site.works_behind_the_meter,
         site.meters_are_unplugged,
     ) == {
         "ups_keeps_feeding": LYING,
         "meter_stuck": LYING,
         "meter_replaying": LYING,
         "cuts_nothing": LYING,
+        "keeps_dark": "not_restored (not_seen_back)",
+        "works_behind_the_meter": LYING,
         "meters_are_unplugged": "unproven (no_load)",
     }
 
