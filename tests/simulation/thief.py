@@ -16,8 +16,8 @@ from typing import Any
 
 from protocols.envelope import join_frame, parse_envelope, seal
 from protocols.ids import format_utc, seconds_to_ns
-from protocols.keys import Signer
-from protocols.messages import NamedSites, Order, Warrant
+from protocols.keys import Signer, record_of
+from protocols.messages import NamedSites, Order, OwnedKey, Warrant
 from protocols.topics import Topics
 from tests import kit
 
@@ -35,8 +35,8 @@ def second_key() -> Signer:
 
 def policy_with_second_key() -> dict[str, Any]:
     """Return the field of a policy in which one approver has two keys: both together are one owner."""
-    owned = [kit.OwnedKey(owner=owner, key=kit.public_of(kit.approver_label(owner))) for owner in kit.APPROVERS]
-    owned.append(kit.OwnedKey(owner=SECOND_KEY_OF, key=kit.record_of(second_key())))
+    owned = [OwnedKey(owner=owner, key=kit.public_of(kit.approver_label(owner))) for owner in kit.APPROVERS]
+    owned.append(OwnedKey(owner=SECOND_KEY_OF, key=record_of(second_key())))
     return {"approvers": tuple(owned)}
 
 

@@ -128,11 +128,19 @@ def has_own_parameters(ran: Ran) -> Iterator[Found]:
         if step is None or ordered.order.rung >= len(step.rungs):
             continue
         wanted = step.rungs[ordered.order.rung].params
-        if acted.params != wanted:
+        if acted.params != wanted and not _superseded(ran, acted, ordered):
             yield Found(f"{party_of(acted)} applied {acted.params!r}, and the warrant says {wanted!r}", acted.at_ns)
         actor = CATALOGUE[control_of(wanted)].actor
         if (acted.by == "agent") != (actor is Actor.AGENT):
             yield Found(f"{party_of(acted)} applied {wanted.control}, which is the {actor}'s", acted.at_ns)
+
+
+def _superseded(ran: Ran, acted: Acted, ordered: Ordered) -> bool:
+    """Tell whether this is a lower rung at which the driver was still at work when a higher one took its place."""
+    step = ordered.step
+    began = [one.at_ns for one in ran.accepts if one.party == party_of(acted) and one.order == ordered.digest]
+    lower = [] if step is None else [rung.params for rung in step.rungs[: ordered.order.rung]]
+    return acted.params in lower and any(acted.at_ns <= at_ns + LATE_NS for at_ns in began)
 
 
 def was_in_time(ran: Ran) -> Iterator[Found]:

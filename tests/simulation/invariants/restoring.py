@@ -9,7 +9,7 @@ from protocols.controls import CATALOGUE, Actor, DecommissionParams, PowerCutPar
 from tests.simulation.invariants.authority import CLOCK_BACK_NS
 from tests.simulation.invariants.ran import NS, Accept, Found, Ran
 
-STOP_BOUND_NS = 12 * NS
+STOP_BOUND_NS = 6 * NS
 """How long after a stop that was heard a site may take to be back: resuming, starting, booting, and a few retries."""
 
 STUCK = ("no_permission", "no_restore_path", "slow", "lying_agent")
@@ -110,25 +110,27 @@ def was_back_after_a_stop(ran: Ran) -> Iterator[Found]:
         for accept in _of(ran, span):
             if _fires(ran, accept) or accept.at_ns < span.since_ns - STOP_BOUND_NS:
                 continue
-            stops = [
-                (stop.at_ns, stop.kind)
-                for stop, until in ran.stopped(accept.party, accept.key)
-                if until > stop.at_ns + STOP_BOUND_NS
-            ]
-            if span.actor is Actor.AGENT:
-                vetoes = ran.faults.get((span.site, "veto"), ())
-                stops += [(begin, "veto") for begin, end in vetoes if end > begin + STOP_BOUND_NS]
             superseded = [
                 one.at_ns for one in ran.accepts if one.acts and one.party == accept.party and one.n > accept.n
             ]
-            for at_ns, kind in stops:
-                due_ns = ran.due(max(at_ns, accept.at_ns), STOP_BOUND_NS, *_hindrances(ran, span, accept.party))
-                over_ns = min([span.until_ns, ran.truth.ended_ns, *(one for one in superseded if one > at_ns)])
-                if span.since_ns <= due_ns < over_ns and at_ns < over_ns:
-                    yield Found(
-                        f"{span.site} was not back {(due_ns - at_ns) / NS:.1f} s after a {kind} was heard", due_ns
-                    )
+            for at_ns, until_ns, kind in _ends(ran, span, accept):
+                begun_ns = max(at_ns, accept.at_ns)
+                due_ns = ran.due(begun_ns, STOP_BOUND_NS, *_hindrances(ran, span, accept.party))
+                over_ns = min(
+                    [span.until_ns, until_ns, ran.truth.ended_ns, *(one for one in superseded if one > at_ns)]
+                )
+                if span.since_ns <= due_ns < over_ns:
+                    seconds = (due_ns - begun_ns) / NS
+                    yield Found(f"{span.site} was not back {seconds:.1f} s after a {kind} was heard", due_ns)
                     return
+
+
+def _ends(ran: Ran, span: Span, accept: Accept) -> list[tuple[int, int, str]]:
+    """Return from when until when something ends an order, and what."""
+    ends = [(stop.at_ns, until_ns, stop.kind) for stop, until_ns in ran.stopped(accept.party, accept.key)]
+    if span.actor is Actor.AGENT:
+        ends += [(begin, end, "veto") for begin, end in ran.faults.get((span.site, "veto"), ())]
+    return ends
 
 
 def nothing_is_left(ran: Ran) -> Iterator[Found]:
