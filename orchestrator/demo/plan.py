@@ -27,7 +27,7 @@ PACE = Pace(
     max_gap_s=1.5,
     grace_s=3,
     licence_s=2,
-    renewed_s=2,
+    renewed_s=4,
     armed_for_s=600,
 )
 """Each step of the demo is over within a quarter of a minute."""

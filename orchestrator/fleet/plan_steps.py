@@ -24,7 +24,7 @@ class Pace:
         max_gap_s: The widest hole in the evidence.
         grace_s: How long the work may take to stop.
         licence_s: How long a licence lasts.
-        renewed_s: How long it is renewed.
+        renewed_s: How long it is renewed: longer than the first licence, which is free, so that renewing shows.
         armed_for_s: How long an armed site stays armed.
     """
 
@@ -38,7 +38,7 @@ class Pace:
     max_gap_s: float = 2
     grace_s: float = 5
     licence_s: float = 5
-    renewed_s: float = 6
+    renewed_s: float = 12
     armed_for_s: float = 3600
 
 

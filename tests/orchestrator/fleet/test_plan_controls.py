@@ -213,7 +213,7 @@ WORDS: dict[Control, tuple[str, ...]] = {
     Control.RUN_CAP: ("the largest run that still starts is 50 accelerator-hours", "a run above the cap refused"),
     Control.SELECTIVE_PAUSE: ("these go on: evals", "a job under a false label caught"),
     Control.PAUSE: ("for 3 s witnesses of 2 owners see it quiet", "restores by itself"),
-    Control.LEASE: ("a licence lasts 5 s", "renews it for 6 s after the order", "of the end of its last licence"),
+    Control.LEASE: ("a licence lasts 5 s", "renews it for 12 s after the order", "of the end of its last licence"),
     Control.ISOLATE: ("a canary fail from inside and not arrive outside", "its agent still answers"),
     Control.SHUTDOWN: ("not stopped after 5 s is killed", "the checkpoint's digest"),
     Control.POWER_CUT: ("none of them the enforcer's owner", "owned by grid-operator", "it alone restores it"),
