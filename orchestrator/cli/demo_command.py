@@ -87,7 +87,7 @@ def demo(
     shown = _relative(finished)
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
-    tell(shown, console, root=_near(layout.documents.root))
+    tell(shown, console, root=_near(layout.documents.root), fleet=_near(layout.folder))
     if asked.ladder:
         _tell_ladder(finished.result, asked, console)
     return finished.exit_code

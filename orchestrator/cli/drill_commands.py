@@ -70,7 +70,8 @@ def run(
     """
     clock = SystemClock()
     source = load_plan(plan)
-    loaded = load_fleet(fleet_folder(fleet, plan), clock.wall_ns())
+    folder = fleet_folder(fleet, plan)
+    loaded = load_fleet(folder, clock.wall_ns())
     path = warrant or warrant_path(plan)
     raw = _approved(path)
     _, approved, _ = open_warrant(raw, loaded.trust, str(path))
@@ -80,7 +81,7 @@ def run(
     finished = asyncio.run(_run(loaded, path, raw, clock, console, wait_s))
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
-    tell(finished, console, root=DocumentsLayout(Path(loaded.config.fleet)).root)
+    tell(finished, console, root=DocumentsLayout(Path(loaded.config.fleet)).root, fleet=folder)
     return finished.exit_code
 
 
@@ -231,7 +232,8 @@ def export(
 
     For when they were lost, or the disk was full when the drill ended.
     """
-    loaded = load_fleet(fleet_folder(fleet), SystemClock().wall_ns())
+    folder = fleet_folder(fleet)
+    loaded = load_fleet(folder, SystemClock().wall_ns())
     signer = read_private_key(Path(loaded.config.dispatcher_key))
     store = SqliteJournal(Path(loaded.config.journal), read_only=True)
     try:
@@ -243,5 +245,5 @@ def export(
         store.close()
     if as_json:
         print_json(finished.result.model_dump(mode="json"))
-    tell(finished, Screen(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root)
+    tell(finished, Screen(stderr=as_json), root=DocumentsLayout(Path(loaded.config.fleet)).root, fleet=folder)
     return finished.exit_code

@@ -80,7 +80,8 @@ def write_files(store: JournalStore, drill: str, signer: Signer, drills: Path) -
 def step_title(step: StepResult) -> str:
     """Say what a step asked for: its name, its control if the name does not say it, and its times."""
     control = control_names(step)
-    named = step.name if step.name.replace("-", " ") == control else f"{step.name}, {control}"
+    spoken = step.name.replace("-", " ")
+    named = step.name if spoken == control else control if control.startswith(spoken) else f"{step.name}, {control}"
     return f"{named}: {goals(step)}"
 
 
@@ -109,13 +110,14 @@ def _cells(entry: SiteResult, step: StepResult) -> tuple[str | Text, ...]:
     )
 
 
-def tell(finished: Finished, console: Console, *, root: Path) -> None:
+def tell(finished: Finished, console: Console, *, root: Path, fleet: Path) -> None:
     """Tell a person how the drill ended, and how to check it without trusting us.
 
     Args:
         finished: The drill's end.
         console: Where to.
         root: The file with the fleet's root, for the command that verifies.
+        fleet: The fleet's folder, for the command that goes on from what was armed.
     """
     result = finished.result
     for step in result.steps:
@@ -139,7 +141,8 @@ def tell(finished: Finished, console: Console, *, root: Path) -> None:
     )
     if any(site.result.receipts.armed for step in result.steps for site in step.sites if site.result.passed):
         console.print("Armed. The plan that fires needs an approval of its own; to write it:")
-        console.print(f"  {program_name()} plan fire {result.drill}", soft_wrap=True, highlight=False)
+        command = f"  {program_name()} plan fire {result.drill} --fleet {fleet}"
+        console.print(command, soft_wrap=True, highlight=False)
     if result.demo:
         console.print("This is a demo fleet: all its keys were made in one place.", style="dim")
     console.print(f"Report    {finished.report}", soft_wrap=True, highlight=False)

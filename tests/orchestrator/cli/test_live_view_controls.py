@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cli import live_view
-from orchestrator.cli.finishing import Finished, step_table, tell
+from orchestrator.cli.finishing import Finished, step_table, step_title, tell
 from orchestrator.cli.live_view import Row, climbed, headline, particulars, render, row_of
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
@@ -155,7 +155,7 @@ def shown(finished: Finished, width: int = 80) -> str:
     """Return how a drill's end is told."""
     console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
-        tell(finished, console, root=Path("root.json"))
+        tell(finished, console, root=Path("root.json"), fleet=Path("headquarters"))
     return captured.get()
 
 
@@ -165,7 +165,9 @@ def test_the_end_tells_rungs_and_armed_nonces_and_nothing_hostile() -> None:
     text = shown(Finished(result, Path("d"), Path("b.jsonl"), Path("r.html")))
     assert "3 of 3: power cut" in text
     assert "step-0, pause > shutdown > power cut: halted within 5 s" in text
-    assert f"plan fire {result.drill}" in text
+    assert f"plan fire {result.drill} --fleet headquarters" in text
+    arming = result.steps[4].model_copy(update={"name": "decommission"})
+    assert step_title(arming).startswith("decommission (armed only): its armed nonce")
     assert "\u202e" not in text
     console = Console(width=80, file=io.StringIO())
     with console.capture() as captured:
