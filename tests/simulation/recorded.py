@@ -55,9 +55,17 @@ class Recording(Site):
     def _assemble(self, site: str) -> MockSite:
         built = super()._assemble(site)
         for name, agent in ((AGENT, built.agent), *built.enforcers.items()):
-            actuator: Any = agent._actuator
-            actuator._driver = _Driver(self, site, name, agent, actuator._driver)
+            self.watch_deeds(site, name, agent)
         return built
+
+    def watch_deeds(self, site: str, name: str, agent: Agent) -> None:
+        """Have everything that an agent or an enforcer calls of its driver written down."""
+        actuator: Any = agent._actuator
+        actuator._driver = _Driver(self, site, name, agent, actuator._driver)
+
+    async def carry(self, who: str, real: MemoryTransport, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Carry what somebody published."""
+        await real.publish(topic, payload, retain=retain)
 
     def _note(self, name: str, site: MockSite) -> None:
         super()._note(name, site)
@@ -72,11 +80,11 @@ class Recording(Site):
             self.noted.states.append(state)
         self.noted.work.append(Work(now_ns, name, {key: value * NS for key, value in world.work().items()}))
 
-    async def ran(self, *warrants: Warrant) -> Ran:
+    async def ran(self, *warrants: Warrant, pause_s: float = 1.0) -> Ran:
         """Drill under some warrants, one after another, and return what that left."""
         store = _Store(self)
         for warrant in warrants:
-            await self.clock.sleep(1)
+            await self.clock.sleep(pause_s)
             played = await self.drill(warrant, store=store)
             self.noted.journals[played.drill.drill] = played.lines
         self.noted.ended_ns = self.clock.boot_ns()
@@ -101,7 +109,7 @@ class _Recorded:
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         run = self._run
         run.noted.sent.append(Sent(run.clock.boot_ns(), self._who, topic, payload, run.place()))
-        await self._real.publish(topic, payload, retain=retain)
+        await run.carry(self._who, self._real, topic, payload, retain=retain)
 
     async def receive(self, limit: int) -> list[Inbound]:
         messages = await self._real.receive(limit)

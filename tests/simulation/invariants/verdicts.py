@@ -308,6 +308,9 @@ def came_back(ran: Ran) -> Iterator[Found]:
     """What is said to be back had truly begun to work by then."""
     for claim in claims(ran):
         upper_ns, work = claim.result["restore_upper_ns"], ran.works.get(claim.site)
+        gone = isinstance(claim.params, DecommissionParams) and claim.params.phase == "fire"
+        if claim.result["verdict"] == "verified" and upper_ns is None and not gone:
+            yield Found(f"{claim.name}, and was never said to be back", claim.at_ns)
         if upper_ns is None or claim.released_ns is None or work is None:
             continue
         if isinstance(claim.params, CensusParams | DecommissionParams):

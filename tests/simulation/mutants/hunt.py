@@ -1,4 +1,4 @@
-"""Runs seeds with a bug planted until an invariant is broken, on all cores, with the same answer whatever their number."""
+"""Runs seeds with a bug planted until an invariant is broken: on all cores, with one answer whatever their number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.simulation.invariants import check
 from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants.storm import run
 
 SEEDS_MAX = 1_000
 """Seeds in which a bug must be found."""
@@ -47,9 +49,7 @@ Broken = Callable[[int], Sequence[str]]
 
 def broken_by(seed: int) -> Sequence[str]:
     """Run one seed and return the names of the invariants that it broke, each once."""
-    from tests.simulation.run import violations_of  # noqa: PLC0415 - what is patched is imported first
-
-    return tuple(dict.fromkeys(one.invariant for one in violations_of(seed)))
+    return tuple(dict.fromkeys(one.invariant for one in check(run(seed))))
 
 
 def try_seed(mutant: Mutant, seed: int, broken: Broken = broken_by) -> _Tried:

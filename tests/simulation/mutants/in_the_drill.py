@@ -12,7 +12,6 @@ from orchestrator.core.causes import Cause
 from orchestrator.core.halting import Halting
 from orchestrator.core.judge import LiveSite
 from orchestrator.core.states import Phase
-from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.runtime.loop import Runtime
 from protocols.ids import seconds_to_ns
 from tests.simulation.mutants.patching import Mutants, Patcher
@@ -122,19 +121,3 @@ def waits_for_ever(patcher: Patcher) -> None:
     """A drill waits for every witness's last word, for ever."""
     patcher.set(orchestrator.core.agenda, "CLOSING_LIMIT_NS", 10**15)
     patcher.replace(Agenda, "_closing", lambda original: original)
-
-
-@MUTANTS
-def loses_a_line(patcher: Patcher) -> None:
-    """A batch that is appended loses its last line when there are many."""
-
-    def make(original: Any) -> Any:
-        def append(self: Any, drill: str, lines: Any) -> None:
-            try:
-                original(self, drill, lines)
-            except Exception:
-                return
-
-        return append
-
-    patcher.replace(SqliteJournal, "append", make)
