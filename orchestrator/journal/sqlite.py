@@ -134,7 +134,7 @@ class SqliteJournal:
         """
         with self._transaction():
             row = self._db.execute("SELECT COALESCE(MAX(use), 0) + 1 FROM drills WHERE warrant = ?", (warrant,))
-            use = int(row.fetchone()[0])
+            use = self._number(row.fetchone()[0])
             self._db.execute("INSERT INTO drills (drill, warrant, use) VALUES (?, ?, ?)", (drill, warrant, use))
         return use
 
@@ -146,7 +146,7 @@ class SqliteJournal:
         """
         with self._transaction():
             row = self._db.execute("SELECT COALESCE(MAX(seq) + 1, 0) FROM records WHERE drill = ?", (drill,))
-            expected = int(row.fetchone()[0])
+            expected = self._number(row.fetchone()[0])
             if lines and lines[0].seq != expected:
                 raise JournalError(
                     f"record {lines[0].seq} does not follow {expected - 1}: two writers", where=self._where
@@ -178,8 +178,8 @@ class SqliteJournal:
             row = self._db.execute(
                 "SELECT last_seq FROM parties WHERE site = ? AND who = ? AND store = ?", (site, who, store)
             ).fetchone()
-            if row is not None and last_seq < int(row[0]):
-                return int(row[0])
+            if row is not None and last_seq < (known := self._number(row[0])):
+                return known
             self._db.execute(
                 "INSERT INTO parties (site, who, store, last_seq) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (site, who) DO UPDATE SET store = excluded.store, last_seq = excluded.last_seq",
@@ -199,7 +199,9 @@ class SqliteJournal:
                     f"there is no drill {drill}", where=self._where, remedy="list them with: haltdrill drills"
                 )
             for (line,) in self._db.execute("SELECT line FROM records WHERE drill = ? ORDER BY seq", (drill,)):
-                yield bytes(line)
+                if not isinstance(line, bytes):
+                    raise JournalError("a record is no bytes", where=self._where, remedy=_DAMAGED_REMEDY)
+                yield line
 
     def drills(self) -> list[DrillSummary]:
         """List the drills, oldest first.
@@ -209,7 +211,16 @@ class SqliteJournal:
         """
         with self._guard():
             rows = self._db.execute("SELECT drill, warrant, use, closed FROM drills ORDER BY drill").fetchall()
-        return [DrillSummary(str(drill), str(warrant), int(use), bool(closed)) for drill, warrant, use, closed in rows]
+        return [
+            DrillSummary(str(drill), str(warrant), self._number(use), bool(closed))
+            for drill, warrant, use, closed in rows
+        ]
+
+    def _number(self, value: object) -> int:
+        """Return a number of the database, which may be anything where the file is damaged."""
+        if not isinstance(value, int):
+            raise JournalError("it holds no number where one must stand", where=self._where, remedy=_DAMAGED_REMEDY)
+        return value
 
     def close(self) -> None:
         """Close the store."""

@@ -28,6 +28,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _KEY_MAX_BYTES = 16 * 1024
 _CONFIG_MAX_BYTES = 1024 * 1024
+_FIELD_MAX_CHARS = 120
+_PROBLEM_MAX_CHARS = 300
 _OTHERS = 0o077
 
 
@@ -193,13 +195,15 @@ def _not_json(value: object) -> list[list[str]]:
 
 def _field_error(path: Path, data: bytes, error: ValidationError) -> ConfigError:
     first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    # A field's name may be the file's own invention, and a message quote what it says: as long as they like.
+    field = ".".join(str(part) for part in first["loc"])[:_FIELD_MAX_CHARS]
+    problem = str(first["msg"])[:_PROBLEM_MAX_CHARS]
     names = [part for part in first["loc"] if isinstance(part, str)]
     line = _line_of(data, names[-1]) if names else None
     place = f"{path}, line {line}" if line else str(path)
     more = error.error_count() - 1
     rest = f"; and {more} more" if more else ""
-    return ConfigError(f"{field}: {first['msg']}{rest}" if field else f"{first['msg']}{rest}", where=place)
+    return ConfigError(f"{field}: {problem}{rest}" if field else f"{problem}{rest}", where=place)
 
 
 def _line_of(data: bytes, name: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,44 @@ def test_it_can_be_read_without_the_right_to_write(tmp_path: Path) -> None:
         afterwards.close()
     finally:
         tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("value", ["'text'", "NULL", "3"], ids=["text", "null", "number"])
+def test_a_record_that_is_no_bytes_is_damage(tmp_path: Path, value: str) -> None:
+    """A damaged page can hold another type than its column has: that is one clear error too."""
+    path = tmp_path / "journal.sqlite"
+    store = SqliteJournal(path)
+    store.open_drill(DRILL, WARRANT)
+    store.append(DRILL, lines(2))
+    store.close()
+    _damage(path, "records", "line", value)
+    damaged = SqliteJournal(path, read_only=True)
+    with pytest.raises(JournalError, match="no bytes"):
+        list(damaged.lines(DRILL))
+    damaged.close()
+
+
+@pytest.mark.parametrize("value", ["'text'", "NULL", "x'00'"], ids=["text", "null", "bytes"])
+def test_a_use_that_is_no_number_is_damage(tmp_path: Path, value: str) -> None:
+    """Nothing is made of a number that is none: neither a drill's use nor the next."""
+    path = tmp_path / "journal.sqlite"
+    store = SqliteJournal(path)
+    store.open_drill(DRILL, WARRANT)
+    store.close()
+    _damage(path, "drills", "use", value)
+    damaged = SqliteJournal(path, read_only=True)
+    with pytest.raises(JournalError, match="no number"):
+        damaged.drills()
+    damaged.close()
+
+
+def _damage(path: Path, table: str, column: str, value: str) -> None:
+    """Put a value of another type into a strict column, as a flipped bit of the file does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute(
+            "UPDATE sqlite_master SET sql = replace(replace(sql, ' NOT NULL', ''), 'STRICT', '') WHERE name = ?",
+            (table,),
+        )
+        db.execute("PRAGMA writable_schema = RESET")
+        db.execute(f"UPDATE {table} SET {column} = {value}")  # noqa: S608 - words of this file

@@ -221,3 +221,13 @@ def test_a_hostile_configuration_is_one_clear_error(tmp_path: Path, text: str) -
     path.write_text(text)
     with pytest.raises(ConfigError):
         read_toml(path, AgentConfig)
+
+
+def test_an_error_is_no_longer_than_a_line(tmp_path: Path) -> None:
+    """A file's own inventions, field names and words, are not quoted at any length."""
+    path = tmp_path / "x.toml"
+    for text in (f"{'9' * 5000} = 1", f"[broker]\n{'a' * 5000} = 1\nport = 1", f'site = "{"x" * 9000}"'):
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            read_toml(path, AgentConfig)
+        assert len(str(caught.value)) < 600
