@@ -1,8 +1,9 @@
 """The control catalogue: every kind of control that can be exercised, as data.
 
-Adding a control means: a member of `Control`, a parameter model in `Params` and a row in `CATALOGUE`
-here; a criterion in `orchestrator.core.criteria`; an action in the drivers. The type checker points
-at each place that is left to fill (`assert_never`).
+Adding a control means: a member of `Control`, a parameter model in `Params`, its row, and what it
+means, here; what its witnesses must see, and its words, in `orchestrator.core.criteria`; the state
+that it brings about in `agents.observation`. The type checker points at each place that is left to
+fill (`assert_never`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.ids import Name, Nonce, Seconds, SiteId
 from protocols.limits import AUDIENCE_MAX_SITES, CLASSES_MAX
+from protocols.phrases import duration_text, list_text, number_text
 
 
 class Control(StrEnum):
@@ -223,37 +225,40 @@ class ControlSpec:
     mock_only: bool = False
 
 
-CATALOGUE: dict[Control, ControlSpec] = {
-    spec.control: spec
-    for spec in (
-        ControlSpec(Control.STANDBY, 0, 1, "prove that it could halt, up to the last call, while work goes on"),
-        ControlSpec(Control.REFUSAL, 5, 1, "refuse a battery of orders that nobody may obey, while work goes on"),
-        ControlSpec(Control.CENSUS, 10, 1, "have every registered accelerator answer a fresh nonce"),
-        ControlSpec(Control.SLOWDOWN, 20, 2, "cap all work to a fraction of steady state", halts=True),
-        ControlSpec(Control.RUN_CAP, 25, 2, "refuse new runs above a size, and go on with everything else"),
-        ControlSpec(Control.SELECTIVE_PAUSE, 30, 2, "suspend all work but the protected classes", halts=True),
-        ControlSpec(Control.PAUSE, 40, 2, "suspend all work and keep its state in memory", halts=True),
-        ControlSpec(Control.LEASE, 45, 2, "work only while a short licence is renewed, and halt when it is not"),
-        ControlSpec(Control.ISOLATE, 50, 2, "cut its network egress, but not the path of orders and receipts"),
-        ControlSpec(Control.SHUTDOWN, 60, 2, "checkpoint all work, stop it, and keep its state on disk", halts=True),
-        ControlSpec(
-            Control.POWER_CUT,
-            80,
-            3,
-            "be cut off from power by an enforcer outside of it, whatever its agent does",
-            actor=Actor.ENFORCER,
-            halts=True,
-        ),
-        ControlSpec(
-            Control.DECOMMISSION,
-            100,
-            3,
-            "have its compute destroyed for good (a mock site's)",
-            irreversible=True,
-            mock_only=True,
-        ),
-    )
-}
+def _spec(control: Control) -> ControlSpec:  # noqa: PLR0911, PLR0912 - one row for each control
+    match control:
+        case Control.STANDBY:
+            return ControlSpec(control, 0, 1, "prove that it could halt, up to the last call, while work goes on")
+        case Control.REFUSAL:
+            return ControlSpec(control, 5, 1, "refuse a battery of orders that nobody may obey, while work goes on")
+        case Control.CENSUS:
+            return ControlSpec(control, 10, 1, "have every registered accelerator answer a fresh nonce")
+        case Control.SLOWDOWN:
+            return ControlSpec(control, 20, 2, "cap all work to a fraction of steady state", halts=True)
+        case Control.RUN_CAP:
+            return ControlSpec(control, 25, 2, "refuse new runs above a size, and go on with everything else")
+        case Control.SELECTIVE_PAUSE:
+            return ControlSpec(control, 30, 2, "suspend all work but the protected classes", halts=True)
+        case Control.PAUSE:
+            return ControlSpec(control, 40, 2, "suspend all work and keep its state in memory", halts=True)
+        case Control.LEASE:
+            return ControlSpec(control, 45, 2, "work only while a short licence is renewed, and halt when it is not")
+        case Control.ISOLATE:
+            return ControlSpec(control, 50, 2, "cut its network egress, but not the path of orders and receipts")
+        case Control.SHUTDOWN:
+            return ControlSpec(control, 60, 2, "checkpoint all work, stop it, and keep its state on disk", halts=True)
+        case Control.POWER_CUT:
+            cut = "be cut off from power by an enforcer outside of it, whatever its agent does"
+            return ControlSpec(control, 80, 3, cut, actor=Actor.ENFORCER, halts=True)
+        case Control.DECOMMISSION:
+            destroy = "have its compute destroyed for good (a mock site's)"
+            return ControlSpec(control, 100, 3, destroy, irreversible=True, mock_only=True)
+        case _:
+            assert_never(control)
+
+
+CATALOGUE: dict[Control, ControlSpec] = {control: _spec(control) for control in Control}
+"""The row of every control."""
 
 
 def control_of(params: Params) -> Control:
@@ -284,23 +289,30 @@ def acts(params: Params) -> bool:
 
 
 def words(params: Params) -> str:  # noqa: PLR0911 - one for each control
-    """Say what the parameters of a control mean, as a clause that follows its summary; empty without any."""
+    """Say what the parameters of a control mean, each of them, as a clause after its summary; empty without any."""
     match params:
         case SlowdownParams(fraction=fraction):
-            return f"to {fraction:.0%} of the least rate of its load band"
+            return f"the cap is {number_text(fraction)} of the least rate of each site's load band"
         case RunCapParams(unit=unit, limit=limit):
-            return f"the largest new run is {limit:g} {unit.replace('_', '-') if unit != 'flop' else 'FLOP'}"
+            counted = "FLOP" if unit == "flop" else "accelerator-hours"
+            return f"the largest run that still starts is {number_text(limit)} {counted}"
         case SelectivePauseParams(protected=protected):
-            return f"protected: {', '.join(protected)}"
+            return f"these go on: {list_text(protected)}"
         case LeaseParams(licence_s=licence_s, renewed_s=renewed_s, partition=partition):
-            then = "; then the site also leaves its connection" if partition else ""
-            return f"licences of {licence_s:g} s are renewed for {renewed_s:g} s{then}"
+            gone = "; then the site also leaves its connection until the hold has ended" if partition else ""
+            return (
+                f"a licence lasts {duration_text(licence_s)}, and the drill renews it for "
+                f"{duration_text(renewed_s)} after the order{gone}"
+            )
         case ShutdownParams(grace_s=grace_s):
-            return f"what has not stopped after {grace_s:g} s is killed"
+            return f"what has not stopped after {duration_text(grace_s)} is killed"
         case DecommissionParams(phase="arm", armed_for_s=armed_for_s):
-            return f"armed only, for {armed_for_s:g} s: nothing is destroyed until a second warrant fires it"
+            return (
+                f"this only arms it, for {duration_text(armed_for_s or 0)}: each agent signs a nonce and destroys "
+                "nothing; to fire takes a second warrant, approved afterwards, that quotes each nonce"
+            )
         case DecommissionParams():
-            return "fired: what was armed is destroyed now"
+            return "this fires: every armed site loses its compute"
         case StandbyParams() | RefusalParams() | CensusParams() | PauseParams() | IsolateParams() | PowerCutParams():
             return ""
         case _:

@@ -24,7 +24,6 @@ from orchestrator.demo.wanted import ALL, LADDER_SITES, SITES, Wanted, wanted
 from orchestrator.evidence.result import DrillResult
 from orchestrator.fleet.approve import prepare_approval, warrant_path
 from orchestrator.fleet.create import create_fleet
-from orchestrator.fleet.explain_text import list_text
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.load import LoadedFleet, load_fleet
 from orchestrator.fleet.plan import load_plan
@@ -36,6 +35,7 @@ from orchestrator.runtime.leash import Leash
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_private_key, write_atomic
 from protocols.host.logs import configure, get_logger
+from protocols.phrases import list_text
 from protocols.topics import Topics
 
 OUT = Path("drill-out")

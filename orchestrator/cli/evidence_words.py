@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.core.battery import BatteryCase
-from orchestrator.core.grades import CAUSE_TEXT, RungResult, SiteStepResult, explain
+from orchestrator.core.grades import RungResult, SiteStepResult, explain
+from orchestrator.core.wording import why
 from orchestrator.evidence.findings import VerifyReport
 from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
 from orchestrator.report import figures as fig
@@ -112,5 +113,5 @@ def _rung(rung: RungResult) -> str:
     if rung.response_upper_ns is not None:
         said += f" in {fig.interval(rung.response_lower_ns, rung.response_upper_ns)} of its own order"
     if rung.why_next is not None:
-        said += f"; it climbed because {CAUSE_TEXT[rung.why_next]}"
+        said += f"; it climbed because {why(rung.why_next, rung.control)}"
     return said

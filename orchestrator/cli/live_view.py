@@ -15,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.core.agenda import release_after_s
-from orchestrator.core.causes import CAUSE_TEXT
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import Grade, SiteStepResult, Verdict
 from orchestrator.core.live import Live
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import MEANING, Phase
-from orchestrator.core.wording import WORDS
+from orchestrator.core.wording import why
 from orchestrator.report.figures import count
 from orchestrator.report.wording import comes_back, name_of, phase_of, told
 from orchestrator.runtime.loop import Runtime
@@ -145,7 +144,7 @@ def _exercised(drill: Drill, live: Live, site: str, result: SiteStepResult) -> t
     """Say where a site stands from the order on; where nothing was changed there is nothing to come back from."""
     params = _params(drill, site)
     if drill.phase is not Phase.ORDERED and comes_back(params):
-        return (told(params).back.upper(), "green") if site in live.back() else ("coming back", "yellow")
+        return (told(params).back_briefly.upper(), "green") if site in live.back() else ("coming back", "yellow")
     if result.grade in _HALTED:
         return told(params).proved.upper(), "bold cyan"
     return _on_the_way(result.grade, params), "yellow"
@@ -198,9 +197,9 @@ def climbed(drill: Drill) -> dict[tuple[int, str, int], str]:
         step = drill.warrant.steps[drill.step.number]
         for climb in climbs:
             before, after = step.rungs[climb.number - 1].params, step.rungs[climb.number].params
-            why = CAUSE_TEXT[climb.why].replace("its agent", WORDS[control_of(before)].actor)
+            cause = why(climb.why, control_of(before))
             said[drill.step.number, site, climb.number] = (
-                f"{site} CLIMBS to rung {climb.number + 1} of {len(step.rungs)}, {name_of(control_of(after))}: {why}"
+                f"{site} CLIMBS to rung {climb.number + 1} of {len(step.rungs)}, {name_of(control_of(after))}: {cause}"
             )
     return said
 

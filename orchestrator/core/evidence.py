@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.core import quorum as q
 from orchestrator.core.causes import Cause
-from orchestrator.core.criteria import Criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.recovery import as_before
 from orchestrator.core.samples import Instant
 from orchestrator.core.step_inputs import StepInputs

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from orchestrator.core import quorum as q
 from orchestrator.core.causes import Cause
-from orchestrator.core.criteria import Criterion, covering_witnesses, criterion
+from orchestrator.core.covering import covering_witnesses
+from orchestrator.core.criteria import criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.evidence import obstacle, preflight
 from orchestrator.core.grades import ladder_verdict
 from orchestrator.core.halting import Halting

@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from orchestrator.core.criteria import Criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.quorum import Voice, connected, grown_between, in_band
 from orchestrator.core.samples import Instant
 from orchestrator.core.trace import Trace, Word

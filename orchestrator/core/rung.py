@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from orchestrator.core import quorum as q
 from orchestrator.core.causes import Cause
-from orchestrator.core.criteria import Criterion, uncovered_signals
+from orchestrator.core.covering import uncovered_signals
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.evidence import Evidence, preflight
 from orchestrator.core.grades import Findings, grade, verdict
 from orchestrator.core.halting import Halting

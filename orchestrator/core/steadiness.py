@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from orchestrator.core import quorum as q
 from orchestrator.core.causes import Cause
-from orchestrator.core.criteria import Criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.evidence import Evidence, kept_out
 from orchestrator.core.samples import Instant
 from orchestrator.core.step_inputs import StepInputs, elapsed

@@ -40,7 +40,7 @@ from enum import Enum
 
 from orchestrator.core.causes import Cause
 from orchestrator.core.clocks import ClockFit
-from orchestrator.core.criteria import Criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.samples import NEVER, Bracket, Instant, Sample, Track, later_issue
 from orchestrator.core.windows import NS_PER_S, Windows
 

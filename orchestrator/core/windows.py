@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.causes import Cause
-from orchestrator.core.criteria import Criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.samples import Instant, Sample
 
 NS_PER_S = 1_000_000_000

@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.core.battery import EXPECTED
 from orchestrator.core.causes import CAUSE_TEXT, Cause
-from orchestrator.core.results import SiteStepResult, Verdict
-from protocols.controls import Control
+from orchestrator.core.criteria import words_of
+from orchestrator.core.results import RungResult, SiteStepResult, Verdict
+from protocols.controls import CATALOGUE, Actor, Control
 from protocols.reasons import TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What people read of one control.
-
-    Attributes:
-        seen: What its witnesses saw, as in "3 witnesses saw ...".
-        back: What they saw after the release.
-        zero: What the response time is counted from.
-        actor: Who acts.
-        otherwise: What a witness saw that did not see it as ordered.
-    """
-
-    seen: str
-    back: str = "back at work"
-    zero: str = "the order"
-    actor: str = "its agent"
-    otherwise: str = "active"
-
-
-WORDS: dict[Control, Words] = {
-    Control.STANDBY: Words("its steady state unbroken", back="at work", otherwise="out of its steady state"),
-    Control.REFUSAL: Words("its steady state unbroken", back="at work", otherwise="out of its steady state"),
-    Control.CENSUS: Words("every registered accelerator answer and no other", back="at work", otherwise="otherwise"),
-    Control.SLOWDOWN: Words("its work at or under the cap, and above zero", otherwise="out of its cap"),
-    Control.RUN_CAP: Words(
-        "runs above the cap refused and runs below it started", back="taking both again", otherwise="otherwise"
-    ),
-    Control.SELECTIVE_PAUSE: Words(
-        "all but the protected classes quiet, and those at work", back="wholly back at work", otherwise="otherwise"
-    ),
-    Control.PAUSE: Words("it quiet"),
-    Control.LEASE: Words("it quiet", zero="its last licence had expired"),
-    Control.ISOLATE: Words("its egress cut, inside and outside", back="connected again", otherwise="connected"),
-    Control.SHUTDOWN: Words("it quiet and no process left"),
-    Control.POWER_CUT: Words(
-        "it without power", back="under power again", actor="its enforcer", otherwise="under power or at work"
-    ),
-    Control.DECOMMISSION: Words("its devices gone", otherwise="there"),
-}
-"""For every control; a test holds it complete."""
+def why(cause: Cause, control: Control) -> str:
+    """Say what a cause means for a control: in its text, `its agent` is whoever acts on that one."""
+    actor = "its enforcer" if CATALOGUE[control].actor is Actor.ENFORCER else "its agent"
+    return CAUSE_TEXT[cause].replace("its agent", actor)
 
 
 def explain(result: SiteStepResult) -> str:
@@ -60,7 +23,7 @@ def explain(result: SiteStepResult) -> str:
 
 
 def _verified(result: SiteStepResult) -> str:
-    words = WORDS[result.control]
+    words = words_of(result.control)
     who = _witnesses(result)
     if _arming(result):
         return f"Verified: {who} saw its steady state unbroken, and it signed the nonce that it was armed with"
@@ -84,30 +47,47 @@ def _verified(result: SiteStepResult) -> str:
 
 
 def _halt(result: SiteStepResult) -> str:
-    words = WORDS[result.control]
+    words = words_of(result.control)
     span = _span(result.response_lower_ns, result.response_upper_ns)
     return f"{_witnesses(result)} saw {words.seen} {span} after {words.zero} for {_seconds(result.dwell_ns)}"
 
 
 def _failed(result: SiteStepResult) -> str:
-    words = WORDS[result.control]
-    cause = result.cause
-    why = "for no stated cause" if cause is None else CAUSE_TEXT[cause].replace("its agent", words.actor)
+    head = result.verdict.replace("_", " ").capitalize()
+    cause, earlier = result.cause, _earlier(result)
+    if cause is None:
+        return f"{head}: for no stated cause"
+    if earlier is not None:
+        # All else in the result is of the last rung, and says nothing of this one.
+        return f"{head}: {why(cause, earlier.control)}, on rung {earlier.rung + 1} ({_name(earlier.control)})"
+    return f"{head}: {why(cause, result.control)}{_particulars(result, cause)}"
+
+
+def _earlier(result: SiteStepResult) -> RungResult | None:
+    """Return the rung that the verdict on a site that climbed is about; None when that is its last one."""
+    if result.verdict not in {Verdict.CONTRADICTED, Verdict.BROKEN}:
+        return None
+    about = next((rung for rung in result.rungs if rung.verdict is result.verdict), None)
+    return None if about is None or about.rung == result.rung else about
+
+
+def _particulars(result: SiteStepResult, cause: Cause) -> str:
+    words, said = words_of(result.control), ""
     if cause is Cause.REFUSED and result.receipts.refused is not None:
-        why += f": {TEXT[result.receipts.refused]}"
+        said += f": {TEXT[result.receipts.refused]}"
     if cause is Cause.ESCALATED:
-        why += f"; {_halt(result)}"
+        said += f"; {_halt(result)}"
     elif result.verdict is Verdict.LATE:
-        why += f" ({_span(result.response_lower_ns, result.response_upper_ns)} after {words.zero})"
+        said += f" ({_span(result.response_lower_ns, result.response_upper_ns)} after {words.zero})"
     if cause is Cause.PROOF_FAILED:
-        why += "".join(f"; {proof.step}: {proof.detail}" for proof in result.receipts.proofs if not proof.ok)
+        said += "".join(f"; {proof.step}: {proof.detail}" for proof in result.receipts.proofs if not proof.ok)
     if cause in {Cause.OBEYED, Cause.WRONG_REASON, Cause.UNANSWERED}:
-        why += f" ({_battery(result)})"
-    if result.seen and cause is not None:
-        why += f" ({'; '.join(sorted({f'{entry.signal}: {entry.value}' for entry in result.seen}))})"
+        said += f" ({_battery(result)})"
+    if result.seen:
+        said += f" ({'; '.join(sorted({f'{entry.signal}: {entry.value}' for entry in result.seen}))})"
     if result.dissenting and result.verdict in {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.UNPROVEN}:
-        why += f" ({words.otherwise} according to {', '.join(result.dissenting)})"
-    return f"{result.verdict.replace('_', ' ').capitalize()}: {why}"
+        said += f" ({words.otherwise} according to {', '.join(result.dissenting)})"
+    return said
 
 
 def _battery(result: SiteStepResult) -> str:
@@ -134,6 +114,10 @@ def _ladder(result: SiteStepResult) -> str:
         "" if result.total_upper_ns is None else f", at most {_seconds(result.total_upper_ns)} after the first order"
     )
     return f" [{', '.join(climbs)}{total}]"
+
+
+def _name(control: Control) -> str:
+    return control.replace("_", " ")
 
 
 def _arming(result: SiteStepResult) -> bool:

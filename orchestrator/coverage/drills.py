@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from orchestrator.core import events as ev
 from orchestrator.core.coverage import SAID_MAX_CHARS, Exercise
-from orchestrator.core.grades import CAUSE_TEXT, RungResult, SiteStepResult, explain
+from orchestrator.core.grades import RungResult, SiteStepResult, explain
 from orchestrator.core.matrix import DrillDone
+from orchestrator.core.wording import why
 from orchestrator.evidence.fold import Documents
 from orchestrator.journal.chain import ChainReader, Record
 from protocols.controls import DecommissionParams, control_of
@@ -187,4 +188,4 @@ def _said(found: SiteStepResult | RungResult) -> str:
     if isinstance(found, SiteStepResult):
         return explain(found)
     word = found.verdict.replace("_", " ").capitalize()
-    return f"{word}: {CAUSE_TEXT[found.cause]}." if found.cause is not None else f"{word}."
+    return f"{word}: {why(found.cause, found.control)}." if found.cause is not None else f"{word}."

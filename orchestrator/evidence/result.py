@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.core.criteria import liars_tolerated
+from orchestrator.core.covering import liars_tolerated
 from orchestrator.core.drill import Drill
 from orchestrator.core.grades import SiteStepResult, Verdict
 from protocols.controls import ControlParams

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from orchestrator.fleet.explain_controls import cutting, ordered, passes, undoing
-from orchestrator.fleet.explain_text import clean, duration_text, item, owners_text, time_text
+from orchestrator.fleet.explain_text import clean, item, owners_text, time_text
 from protocols.controls import CATALOGUE, control_of
 from protocols.messages import NamedSites, SelectedSites, Step, Warrant
 from protocols.messages.orders import CLIMB_CHALLENGES
+from protocols.phrases import duration_text
 from protocols.trust import FleetTrust, audience_of, owners_required
 
 

@@ -1,71 +1,24 @@
-"""The twelve controls in words: what each one orders, what proves it, and what brings the site back.
+"""A step of a plan in words: what it orders, what proves it, who cuts, and what brings the site back.
 
-Whoever adds a control is asked for its words here by the type checker.
+What differs from control to control is in `protocols.controls` and `orchestrator.core.criteria`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
 
-from orchestrator.fleet.explain_text import duration_text, list_text, number_text, owners_text
-from protocols.controls import (
-    CATALOGUE,
-    CensusParams,
-    DecommissionParams,
-    IsolateParams,
-    LeaseParams,
-    Params,
-    PauseParams,
-    PowerCutParams,
-    RefusalParams,
-    RunCapParams,
-    SelectivePauseParams,
-    ShutdownParams,
-    SlowdownParams,
-    StandbyParams,
-    acts,
-    control_of,
-)
+from orchestrator.core.criteria import told
+from orchestrator.fleet.explain_text import owners_text
+from protocols.controls import CATALOGUE, Params, PowerCutParams, acts, control_of, words
 from protocols.messages import SiteRecord, Step
-
-_UNITS = {"accelerator_hours": "accelerator-hours", "flop": "FLOP"}
+from protocols.phrases import duration_text, list_text
 
 
 def ordered(params: Params) -> str:
     """Say what a control orders, with every parameter, as a clause that ends without a stop."""
-    details = _details(params)
+    details = words(params)
     summary = CATALOGUE[control_of(params)].summary
     return f"{summary}; {details}" if details else summary
-
-
-def _details(params: Params) -> str:  # noqa: PLR0911 - one for each control
-    match params:
-        case StandbyParams() | RefusalParams() | CensusParams() | PauseParams() | IsolateParams() | PowerCutParams():
-            return ""
-        case SlowdownParams(fraction=fraction):
-            return f"the cap is {number_text(fraction)} of the least rate of each site's load band"
-        case RunCapParams(unit=unit, limit=limit):
-            return f"the largest run that still starts is {number_text(limit)} {_UNITS[unit]}"
-        case SelectivePauseParams(protected=protected):
-            return f"these go on: {list_text(protected)}"
-        case LeaseParams(licence_s=licence_s, renewed_s=renewed_s, partition=partition):
-            gone = "; then the site also leaves its connection until the hold has ended" if partition else ""
-            return (
-                f"a licence lasts {duration_text(licence_s)}, and the drill renews it for "
-                f"{duration_text(renewed_s)} after the order{gone}"
-            )
-        case ShutdownParams(grace_s=grace_s):
-            return f"what has not stopped after {duration_text(grace_s)} is killed"
-        case DecommissionParams(phase="arm", armed_for_s=armed_for_s):
-            return (
-                f"this only arms it, for {duration_text(armed_for_s or 0)}: each agent signs a nonce and destroys "
-                "nothing. To fire takes a second warrant, approved afterwards, that quotes each nonce"
-            )
-        case DecommissionParams():
-            return "this fires: every armed site loses its compute"
-        case _:
-            assert_never(params)
 
 
 def passes(params: Params, step: Step, limit_s: float) -> str:
@@ -76,74 +29,10 @@ def passes(params: Params, step: Step, limit_s: float) -> str:
         step: The step.
         limit_s: The response limit of that rung.
     """
-    within = f"within {duration_text(limit_s)} of the order"
-    if isinstance(params, LeaseParams):
-        within = f"within {duration_text(limit_s)} of the end of its last licence"
+    said = told(params)
     seen = f"witnesses of {owners_text(step.quorum)}"
-    dwell = duration_text(step.dwell_s)
-    return f"Passes if {within} {_proof(params, seen, dwell)}."
-
-
-def _proof(params: Params, seen: str, dwell: str) -> str:  # noqa: PLR0911, PLR0912 - one for each control
-    for_a_while = f"for {dwell}"
-    match params:
-        case StandbyParams():
-            return (
-                "its agent has proved each part of the path (authority, permissions, replay record, restore path), "
-                f"and {seen} see steady state unbroken throughout"
-            )
-        case RefusalParams():
-            return (
-                "it has refused each order of the battery with the right reason, "
-                f"and {seen} see steady state unbroken throughout"
-            )
-        case CensusParams():
-            return (
-                f"{seen} find that every registered accelerator answers, with none missing, unregistered or doubled, "
-                "and as many as are physically counted"
-            )
-        case SlowdownParams():
-            return (
-                f"and then {for_a_while} {seen} see its work at or under the cap, and not quiet: a halt does not pass"
-            )
-        case RunCapParams():
-            return (
-                f"and then {for_a_while} {seen} see a run above the cap refused and one below it start, both submitted "
-                "by the witness, and list the running jobs that are above it"
-            )
-        case SelectivePauseParams():
-            return (
-                f"and then {for_a_while} {seen} see each other class of work quiet, each protected class in its load "
-                "band, and a job under a false label caught"
-            )
-        case PauseParams():
-            return f"and then {for_a_while} {seen} see it quiet"
-        case LeaseParams():
-            return (
-                f"and then {for_a_while} {seen} see it quiet, having seen it at work until the renewing stopped; "
-                "a licence that is sent again prolongs nothing"
-            )
-        case IsolateParams():
-            return (
-                f"and then {for_a_while} {seen} see a canary fail from inside and not arrive outside, "
-                "while its agent still answers"
-            )
-        case ShutdownParams():
-            return (
-                f"and then {for_a_while} {seen} see it quiet and no process of the work alive, and its receipt has the "
-                "checkpoint's digest"
-            )
-        case PowerCutParams():
-            return (
-                f"and then {for_a_while} {seen}, none of them the enforcer's owner, see its power at the off level, "
-                "and the power controller itself says off"
-            )
-        case DecommissionParams(phase="arm"):
-            return f"its agent has signed the nonce, and {seen} see steady state unbroken throughout"
-        case DecommissionParams():
-            return f"and then for the rest of the drill {seen} find its accelerators gone from the census"
-        case _:
-            assert_never(params)
+    proof = said.proof.format(seen=seen, dwell=duration_text(step.dwell_s))
+    return f"Passes if within {duration_text(limit_s)} of {said.zero} {proof}."
 
 
 def undoing(step: Step) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.core.criteria import impossible
+from orchestrator.core.covering import impossible
 from protocols.controls import (
     CATALOGUE,
     CensusParams,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from orchestrator.core.criteria import words_of
 from orchestrator.core.grades import Grade, SiteStepResult, Verdict
 from orchestrator.evidence.result import DrillResult, StepResult
-from orchestrator.report.wording import TOLD, comes_back, described, name_of, phase_of, told
+from orchestrator.report.wording import comes_back, described, name_of, phase_of, told
 from protocols.controls import Control, control_of
 
 _NS_PER_MS = 1_000_000
@@ -123,7 +124,7 @@ def escalated(step: StepResult) -> list[tuple[str, SiteStepResult]]:
 def sentence(result: DrillResult) -> str:
     """Say the outcome in one sentence that stands alone."""
     sites = count(result.totals.sites, "site")
-    halts = all(told(step.params).proved == TOLD[Control.PAUSE].proved for step in result.steps)
+    halts = all(told(step.params).proved == words_of(Control.PAUSE).proved for step in result.steps)
     if result.passed:
         one = result.totals.sites == 1
         if halts:

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from statistics import median_high
 
 from orchestrator.core.battery import EXPECTED, BatteryCase
-from orchestrator.core.causes import CAUSE_TEXT
 from orchestrator.core.results import RungResult, Verdict
-from orchestrator.core.wording import WORDS
+from orchestrator.core.wording import why
 from orchestrator.evidence.result import DrillResult, StepResult
 from orchestrator.report import figures as fig
 from orchestrator.report.markup import named, table, text
@@ -91,28 +90,21 @@ def _rungs(step: StepResult) -> Iterator[str]:
 def _climbs(step: StepResult) -> list[str]:
     rows = []
     for site, result in fig.escalated(step):
-        for entry in result.rungs:
-            why = "" if entry.why_next is None else _why(entry)
-            rows.append(
-                [
-                    text(site),
-                    text(fig.rung_words(step, entry.rung)),
-                    text(fig.word(entry.verdict)),
-                    text(fig.interval(entry.response_lower_ns, entry.response_upper_ns)),
-                    text(fig.duration(fig.rung_limit_ns(step, entry.rung))),
-                    text(why),
-                ]
-            )
+        rows += [
+            [
+                text(site),
+                text(fig.rung_words(step, entry.rung)),
+                text(fig.word(entry.verdict)),
+                text(fig.interval(entry.response_lower_ns, entry.response_upper_ns)),
+                text(fig.duration(fig.rung_limit_ns(step, entry.rung))),
+                text("" if entry.why_next is None else why(entry.why_next, entry.control)),
+            ]
+            for entry in result.rungs
+        ]
         total = fig.NOTHING if result.total_upper_ns is None else f"at most {fig.upper(result.total_upper_ns)} s"
         rows.append([text(site), "<em>in all, from the first order</em>", "", text(total), "", ""])
     heads = ("Site", "Rung", "Verdict", "Response", "Limit", "Climbed on because")
     return table("Sites that climbed. Each rung's time counts from its own order.", heads, rows)
-
-
-def _why(entry: RungResult) -> str:
-    if entry.why_next is None:
-        return ""
-    return CAUSE_TEXT[entry.why_next].replace("its agent", WORDS[entry.control].actor)
 
 
 def _battery(step: StepResult) -> list[str]:

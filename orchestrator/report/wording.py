@@ -1,62 +1,14 @@
-"""What people read of each control while it is exercised and in its report.
+"""How a report names a control and what was asked: short forms that are the same for every control.
 
-`orchestrator.core.wording` says what a verdict means; here is what a control asks for, and the short
-words of the live view: capitals only for what witnesses proved.
+The words of each control are in `orchestrator.core.criteria`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from orchestrator.core.wording import WORDS
+from orchestrator.core.criteria import told
 from protocols.controls import CATALOGUE, Control, DecommissionParams, Params, acts, control_of, words
 
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One control in the words of live view and report.
-
-    Attributes:
-        proved: What a site is once witnesses saw it as ordered, as in "it is halted".
-        going: What it is on the way there, once its actor accepted.
-        goal: What is asked of it, as in "halted within 5 s".
-        lasting: What must last through the dwell, as in "quiet for 2 s".
-        back: What it is once witnesses saw it back, in a word or two.
-        timed: Whether it has a response time that is worth a distribution; a standby has none.
-    """
-
-    proved: str
-    going: str
-    goal: str
-    lasting: str
-    back: str = "back at work"
-    timed: bool = True
-
-
-TOLD: dict[Control, Told] = {
-    Control.STANDBY: Told("steady", "rehearsing", "its whole path proved", "at work", timed=False),
-    Control.REFUSAL: Told("steady", "answering", "each order refused", "at work", timed=False),
-    Control.CENSUS: Told("all counted", "counting", "every accelerator accounted for", "staying so"),
-    Control.SLOWDOWN: Told("slowed", "slowing", "at or under the cap", "working under it"),
-    Control.RUN_CAP: Told("capped", "capping", "refusing what is above the cap", "staying so", "uncapped"),
-    Control.SELECTIVE_PAUSE: Told("paused in part", "pausing", "all but the protected classes halted", "staying so"),
-    Control.PAUSE: Told("halted", "halting", "halted", "quiet"),
-    Control.LEASE: Told("halted", "under lease", "halted once its licence had expired", "quiet"),
-    Control.ISOLATE: Told("cut off", "being cut off", "its egress cut", "staying so", "connected again"),
-    Control.SHUTDOWN: Told("halted", "shutting down", "halted", "quiet, with no process left"),
-    Control.POWER_CUT: Told("power off", "being cut off", "without power", "staying so", "power again"),
-    Control.DECOMMISSION: Told("gone", "being destroyed", "its devices gone", "staying so"),
-}
-"""For every control; a test holds it complete."""
-
-_ARMED = Told("armed", "arming", "its armed nonce signed", "at work", timed=False)
-
-
-def told(params: Params) -> Told:
-    """Return the words of a control; of a decommission, those of its phase."""
-    if isinstance(params, DecommissionParams) and params.phase == "arm":
-        return _ARMED
-    return TOLD[control_of(params)]
+__all__ = ["back_words", "comes_back", "described", "name_of", "phase_of", "summary", "told"]
 
 
 def name_of(control: Control) -> str:
@@ -92,4 +44,4 @@ def comes_back(params: Params) -> bool:
 
 def back_words(params: Params) -> str:
     """Return what a site is once witnesses saw it back: `back at work`, `under power again`."""
-    return WORDS[control_of(params)].back
+    return told(params).back

@@ -9,9 +9,8 @@ import pytest
 from orchestrator.core.causes import Cause
 from orchestrator.core.grades import Grade, SiteStepResult, Verdict, explain
 from orchestrator.core.judge import judge_step
-from orchestrator.core.wording import WORDS
 from protocols import signals as s
-from protocols.controls import Control, IsolateParams, SlowdownParams
+from protocols.controls import IsolateParams, SlowdownParams
 from protocols.messages import Outcome
 from tests.orchestrator.core import scenes
 from tests.orchestrator.core.scene import EVALS, FULL, TRAIN, WORK, Scene, Steps, always, during
@@ -61,10 +60,6 @@ class TestHonest:
         scene = scenes.HONEST[name]
         mute = tuple(replace(w, until_ms=2_200) if w.name != "w1" else w for w in scene.witnesses)
         assert judged(replace(scene, witnesses=mute))[0] is not Verdict.VERIFIED
-
-    def test_the_words_are_complete(self) -> None:
-        """Every control has words of its own."""
-        assert set(WORDS) == set(Control)
 
     @pytest.mark.parametrize("name", [name for name in scenes.HONEST if name not in {"power_cut"}])
     def test_an_idle_site_proves_nothing(self, name: str) -> None:

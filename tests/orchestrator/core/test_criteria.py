@@ -6,18 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.criteria import (
-    LIVE_PROCESSES,
-    WantedFact,
-    covering_witnesses,
-    criterion,
-    impossible,
-    liars_tolerated,
-    uncovered_signals,
-)
+from orchestrator.core.covering import covering_witnesses, impossible, liars_tolerated, uncovered_signals
+from orchestrator.core.criteria import criterion
+from orchestrator.core.criterion import WantedFact
 from protocols import signals as s
 from protocols.controls import Params, PauseParams, SelectivePauseParams, ShutdownParams, SlowdownParams
 from protocols.messages import SiteRecord
+from protocols.signals import LIVE_PROCESSES
 from tests.orchestrator.core import scenes
 from tests.orchestrator.core.scene import EVALS, TRAIN, WORK, rate
 from tests.orchestrator.core.world import CPU, usual

@@ -82,6 +82,22 @@ class TestVerdict:
         liar = replace(FIRST, receipts=((Outcome.ACCEPTED, 2_010), (Outcome.HALTED, 2_200)))
         assert (climbed(liar).verdict, climbed(liar).cause) == (Verdict.CONTRADICTED, Cause.ACTIVE_AFTER_REPORT)
 
+    def test_who_lied_on_the_first_rung_is_named_and_nobody_else(self) -> None:
+        """The agent that lied is accused, on its own rung; not the enforcer that then cut, nor who saw the cut."""
+        liar = replace(FIRST, receipts=((Outcome.ACCEPTED, 2_010), (Outcome.HALTED, 2_200)))
+        text = explain(climbed(liar))
+        assert text.startswith(
+            "Contradicted: its agent reported a halt while a witness saw it at work, on rung 1 (pause) [pause, "
+        )
+        assert "enforcer" not in text
+
+    def test_an_enforcer_that_lied_on_the_last_rung_is_named(self) -> None:
+        """A cut that was reported and not seen accuses the enforcer, with the witnesses that saw it otherwise."""
+        text = explain(climbed(FIRST.seen(**{WORK: ON}), SECOND.seen(**{s.POWER: always(900), WORK: ON})))
+        assert text.startswith("Contradicted: its enforcer reported a halt while a witness saw it at work (")
+        assert "under power or at work according to w1" in text
+        assert "agent" not in text
+
     def test_what_came_after_the_climb_accuses_no_earlier_rung(self) -> None:
         """The first rung's window ends when the site climbed."""
         late_liar = replace(FIRST, receipts=((Outcome.ACCEPTED, 2_010), (Outcome.HALTED, 4_750)))

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.causes import Cause
-from orchestrator.core.criteria import Band, Criterion, criterion
+from orchestrator.core.criteria import criterion
+from orchestrator.core.criterion import Band, Criterion
 from orchestrator.core.grades import Verdict
 from orchestrator.core.halting import Halting
 from orchestrator.core.judge import LiveSite, judge_step

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.core.criteria import LIVE_PROCESSES, Criterion
+from orchestrator.core.criterion import Criterion
 from orchestrator.core.quorum import Voice
 from orchestrator.core.samples import Sample, Track
 from orchestrator.core.trace import Trace
 from protocols.messages import WorkRate
+from protocols.signals import LIVE_PROCESSES
 from tests.orchestrator.core.world import CPU, DIGEST, MS, at, digest
 
 Row = tuple[int, int, int]

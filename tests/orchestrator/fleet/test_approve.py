@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.fleet.approve import Approval, prepare_approval, warrant_path
 from orchestrator.fleet.explain import explain_warrant
-from orchestrator.fleet.explain_text import duration_text, time_text
+from orchestrator.fleet.explain_text import time_text
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.plan import load_plan
 from protocols.envelope import parse_envelope, seal
@@ -17,6 +17,7 @@ from protocols.errors import ConfigError, TrustError, UntrustedInput
 from protocols.host.files import read_private_key
 from protocols.keys import generate_signer
 from protocols.messages import Order
+from protocols.phrases import duration_text
 from protocols.trust import FleetTrust, check_warrant
 from tests.orchestrator.fleet.conftest import NOW_NS, PLAN
 
