@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import assert_never
 
 from agents.acting import Log, Observation, SiteState
 from agents.drivers import cgroup, procfs
@@ -24,20 +23,12 @@ from agents.drivers.waiting import never, wait_until
 from protocols.clock import Clock
 from protocols.config import ProcessDriverConfig
 from protocols.controls import (
-    CensusParams,
     Control,
-    DecommissionParams,
-    IsolateParams,
     LeaseParams,
     Params,
     PauseParams,
-    PowerCutParams,
-    RefusalParams,
-    RunCapParams,
-    SelectivePauseParams,
     ShutdownParams,
     SlowdownParams,
-    StandbyParams,
     control_of,
 )
 from protocols.errors import DriverError
@@ -165,19 +156,8 @@ class ProcessDriver:
                 )
             case SlowdownParams():
                 sentence = self._slow(params)
-            case (
-                StandbyParams()
-                | RefusalParams()
-                | CensusParams()
-                | RunCapParams()
-                | SelectivePauseParams()
-                | IsolateParams()
-                | PowerCutParams()
-                | DecommissionParams()
-            ):
-                raise DriverError(f"the process driver does nothing for {params.control}")
             case _:
-                assert_never(params)
+                raise DriverError(f"this driver cannot do {params.control}")
         self._log.info("driver.applied", site=self._site, control=params.control, detail=sentence)
         return sentence
 

@@ -8,14 +8,34 @@ from collections.abc import Callable, Sequence
 from agents.mocksite.command import Command
 from agents.mocksite.offload import NotYet
 from agents.mocksite.world import World
-from agents.observation import Observation, SiteState
+from agents.observation import Observation, SiteState, states_under
 from protocols.clock import Clock
-from protocols.controls import CATALOGUE, Actor, Params, SlowdownParams
+from protocols.controls import (
+    CATALOGUE,
+    Actor,
+    DecommissionParams,
+    IsolateParams,
+    Params,
+    RunCapParams,
+    SelectivePauseParams,
+    ShutdownParams,
+    SlowdownParams,
+)
 from protocols.errors import DriverError
 from protocols.messages import Proof, WorkRate
 from protocols.mock_config import Fault
 
 _MARGIN = 0.9
+_OWN_MEANS = (
+    SlowdownParams,
+    RunCapParams,
+    SelectivePauseParams,
+    IsolateParams,
+    ShutdownParams,
+    DecommissionParams,
+)
+"""The controls that the site has means of its own for. Any other must leave it running, or paused."""
+_ALWAYS = frozenset({SiteState.RUNNING, SiteState.PAUSED})
 
 
 class MockDriver:
@@ -45,7 +65,12 @@ class MockDriver:
         return Observation(state, self._world.ours, _IN_WORDS[state])
 
     def rehearse(self, params: Params) -> tuple[Proof, ...]:
-        """Try the scheduler's rights and the way back, and for a slowdown find the clock; change nothing."""
+        """Try the scheduler's rights and the way back, and for a slowdown find the clock; change nothing.
+
+        Raises:
+            DriverError: The site has no means for this control.
+        """
+        _check(params)
         self._now()
         world = self._world
         may = not world.faults.has(Fault.NO_PERMISSION)
@@ -77,8 +102,9 @@ class MockDriver:
 
         Raises:
             NotYet: It has begun; ask again.
-            DriverError: It cannot be done, or was given up.
+            DriverError: It cannot be done, or was given up; or the site has no means for this control.
         """
+        _check(params)
         self._now()
         if cancelled():
             raise DriverError("given up: the order holds no longer")
@@ -146,6 +172,11 @@ class MockDriver:
                     where=config.site,
                 )
         return clock
+
+
+def _check(params: Params) -> None:
+    if not isinstance(params, _OWN_MEANS) and states_under(params)[0] not in _ALWAYS:
+        raise DriverError(f"this driver cannot do {params.control}")
 
 
 _IN_WORDS: dict[SiteState, str] = {

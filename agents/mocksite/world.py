@@ -11,7 +11,6 @@ import hashlib
 import heapq
 import itertools
 from collections.abc import Callable
-from typing import assert_never
 
 from agents.mocksite.chance import Ripple
 from agents.mocksite.command import Command
@@ -23,19 +22,12 @@ from agents.mocksite.power import SampledPower, draw_w
 from agents.mocksite.scheduler import Run, Scheduler
 from agents.observation import SiteState, states_under
 from protocols.controls import (
-    CensusParams,
     DecommissionParams,
     IsolateParams,
-    LeaseParams,
     Params,
-    PauseParams,
-    PowerCutParams,
-    RefusalParams,
-    RunCapParams,
     SelectivePauseParams,
     ShutdownParams,
     SlowdownParams,
-    StandbyParams,
 )
 from protocols.errors import DriverError
 from protocols.mock_config import Fault, MockConfig, work_signal
@@ -191,7 +183,7 @@ class World:
         if self._in_force is not None:
             self._misbehave(settled_ns)
 
-    def _steer(self, job: Job, at_ns: int) -> int:  # noqa: PLR0911 - one for each control
+    def _steer(self, job: Job, at_ns: int) -> int:  # noqa: PLR0911 - one for each means of the site's
         """Send one job where the command wants it; return when it will be there."""
         command = self._in_force
         if command is None or (job is self._jobs[0] and self.faults.has(Fault.PARTIAL)):
@@ -202,26 +194,16 @@ class World:
             case SelectivePauseParams(protected=protected):
                 goes_on = self.scheduler.protects(job, protected) or job is self._evader(protected)
                 return self._run(job, 1.0, at_ns) if goes_on else self._suspend(job, at_ns)
-            case PauseParams() | LeaseParams():
-                return self._suspend(job, at_ns)
             case ShutdownParams(grace_s=grace_s):
                 return self._checkpoint(job, at_ns, grace_s)
             case DecommissionParams(phase="fire"):
                 self.devices.destroy()
                 job.kill()
                 return at_ns
-            case (
-                RunCapParams()
-                | IsolateParams()
-                | StandbyParams()
-                | RefusalParams()
-                | CensusParams()
-                | PowerCutParams()
-                | DecommissionParams()
-            ):
-                return self._run(job, 1.0, at_ns)
+            case params if states_under(params)[0] is SiteState.PAUSED:
+                return self._suspend(job, at_ns)
             case _:
-                assert_never(command.params)
+                return self._run(job, 1.0, at_ns)
 
     def _run(self, job: Job, clock: float, at_ns: int) -> int:
         timing = self.config.timing
