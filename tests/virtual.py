@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import looptime
@@ -31,7 +32,14 @@ class LoopClock:
         await asyncio.sleep(duration_s)
 
 
-def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on virtual time, in a blink of real time."""
-    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+def run_virtual(main: Coroutine[Any, Any, T], *, idle_cycles: int = 42) -> T:
+    """Run a coroutine to its end on virtual time, in a blink of real time.
+
+    Args:
+        main: The coroutine.
+        idle_cycles: How often the loop goes round with nothing to do before time moves on, for what
+            comes from threads and sockets. What has neither can do with 0, and is twice as fast.
+    """
+    factory = partial(looptime.new_event_loop, noop_cycles=idle_cycles)
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)

@@ -41,6 +41,7 @@ LADDERS: tuple[tuple[Params, ...], ...] = (
     (ShutdownParams(grace_s=5.0),),
     (SlowdownParams(),),
     (LeaseParams(licence_s=1.5, renewed_s=2.5),),
+    (LeaseParams(licence_s=2.5, renewed_s=2.0),),
     (PowerCutParams(),),
     (PauseParams(), PowerCutParams()),
     (PauseParams(), ShutdownParams(grace_s=5.0)),
@@ -275,8 +276,8 @@ class Plot:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chance = chance = random.Random(f"plot {seed}")
-        self.sites = names(chance.choice((1, 1, 2)))
-        self.troubles = frozenset(chance.sample(TROUBLES, chance.choice((0, 1, 1, 2, 3))))
+        self.sites = names(chance.choice((1, 1, 1, 2)))
+        self.troubles = frozenset(chance.sample(TROUBLES, chance.choice((0, 1, 1, 1, 2, 2, 3))))
         self.faults: dict[str, tuple[Fault, ...]] = {}
         if "fault" in self.troubles:
             self.faults[self.sites[0]] = (chance.choice(FAULTS),)
@@ -301,7 +302,7 @@ class Plot:
             *steps,
             uses=2,
             max_total_held_s=max(held_s * chance.choice((1.0, 2.0)), 3.0),
-            min_between_uses_s=chance.choice((0.0, 6.0)),
+            min_between_uses_s=chance.choice((0.0, 0.0, 25.0)),
         )
 
     def adjust(self, storm: Simulation) -> None:
@@ -383,7 +384,8 @@ class Plot:
                 lever = storm.fleet.lever(issued_at=storm.fleet.at(storm.clock.boot_ns() / 1e9))
                 for _ in range(3):
                     storm.publish("board", stops, seal(lever, board))
-                    await storm.clock.sleep(2)
+                    await storm.clock.sleep(1)
+                await storm.crash(f"{site}/{AGENT}", 0.2, reboot=False)
             case how:
                 for _ in range(1 if how == "veto" else 4):
                     storm.vetoes.add(site)
@@ -404,14 +406,14 @@ class Plot:
 
 def run(seed: int) -> Ran:
     """Run one seed and return what it left."""
-    return run_virtual(_run(seed))
+    return run_virtual(_run(seed), idle_cycles=0)
 
 
 async def _run(seed: int) -> Ran:
     plot = Plot(seed)
     storm = Storm(plot.sites, faults=plot.faults, witnesses=WITNESSES, seed=seed, challenge_s=1.0, adjust=plot.adjust)
     storm.weather, storm.chance = plot.weather, random.Random(f"weather {seed}")
-    storm.noted.holding_bound_s = 10.0
+    storm.noted.holding_bound_s = 6.0
     async with storm:
         warrant = plot.warrant(storm)
         beside = [asyncio.ensure_future(one()) for one in plot.beside(storm, warrant)]
@@ -419,7 +421,7 @@ async def _run(seed: int) -> Ran:
         warrants = [warrant] * plot.uses
         try:
             ran = await storm.ran(*warrants, pause_s=plot.chance.uniform(0.5, 3.0))
-            if plot.troubles:
+            if plot.troubles & {"cuts", "crashes"}:
                 await storm.clock.sleep(30)  # whoever was cut off has a hold to end
                 storm.noted.ended_ns = storm.clock.boot_ns()
         finally:
