@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from agents.store import Disk, Slot, Store
+from agents.store import Disk, Slot, Store, check_seq
 from protocols.errors import StoreError
 from protocols.ids import Digest, DrillId, Int63
 from protocols.messages.base import Part
@@ -87,11 +87,12 @@ class Chain:
         chain = cls()
 
         def replay(body: bytes, slot: Slot) -> None:
+            where = f"{disk.where}, byte {slot.offset}"
             try:
                 chain._fold(Said.model_validate_json(body), slot)
             except ValidationError:
-                where = f"{disk.where}, byte {slot.offset}"
                 raise StoreError("holds a record of a version unknown here", where=where) from None
+            check_seq(chain.seq, where)
 
         chain._store = Store.open(disk, replay, new_id=new_id)
         chain.compact_if_grown()

@@ -28,7 +28,7 @@ from agents.events import (
     UseAborted,
 )
 from agents.state import AgentState, Moment, fold, fold_event, prune, snapshot
-from agents.store import Disk, Slot, Store
+from agents.store import Disk, Slot, Store, check_seq
 from protocols.envelope import seal
 from protocols.errors import StoreError
 from protocols.ids import format_utc
@@ -92,11 +92,12 @@ class Ledger:
 
         def replay(body: bytes, slot: Slot) -> None:
             nonlocal state
+            where = f"{disk.where}, byte {slot.offset}"
             try:
                 state = fold(state, Record.model_validate_json(body))
             except ValidationError:
-                where = f"{disk.where}, byte {slot.offset}"
                 raise StoreError("holds a record of a version unknown here", where=where) from None
+            check_seq(state.seq, where)
 
         ledger = cls(Store.open(disk, replay, new_id=new_id), state, identity)
         if ledger._store.size_bytes > COMPACT_BYTES:

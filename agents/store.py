@@ -27,10 +27,23 @@ from protocols.ids import digest_of
 STORE_MAX_BYTES: Final = 512 * 1024 * 1024
 """Largest file that is opened; both users compact theirs long before."""
 
+SEQ_MAX: Final = 2**62
+"""Highest sequence number that is believed of a disk: nobody gets there by counting, and there is room above."""
+
 _ZEROS: Final = "0" * 64
 _HEADER = re.compile(rb'\A\{"store":"([0-9a-f]{32})","version":1,"prev":"([0-9a-f]{64})"\}\Z')
 _RECORD = re.compile(rb'\A\{"prev":"([0-9a-f]{64})","sum":"([0-9a-f]{64})","body":(\{.*\})\}\Z', re.DOTALL)
 _REMEDY = "move it away to start a new one; the orchestrator will see that the store changed"
+
+
+def check_seq(seq: int, where: str) -> None:
+    """Refuse a sequence number that the next message could not follow.
+
+    Raises:
+        StoreError: It is over `SEQ_MAX`.
+    """
+    if seq > SEQ_MAX:
+        raise StoreError(f"holds sequence number {seq}: nobody has said that much", where=where, remedy=_REMEDY)
 
 
 class Disk(Protocol):

@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from agents.store import FileDisk, Slot, Store
+from agents.chain import Chain, Said
+from agents.events import ReceiptIssued, Record
+from agents.ledger import Identity, Ledger
+from agents.store import SEQ_MAX, FileDisk, Slot, Store
 from protocols.errors import StoreError
+from protocols.messages import Outcome
+from tests import kit
 from tests.agents.doubles import MemoryDisk
 
 STORE_ID = "ab" * 16
+IDENTITY = Identity("fleet", "alpha", kit.key_of("x"))
 
 
 def opened(disk: MemoryDisk | FileDisk) -> tuple[Store, list[bytes]]:
@@ -160,3 +170,19 @@ def test_a_disk_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match="No space left"):
         store.append(body(1))
     os.close(full)
+
+
+@pytest.mark.parametrize("seq", [SEQ_MAX, SEQ_MAX + 1])
+def test_a_sequence_number_that_nothing_can_follow_is_damage(seq: int) -> None:
+    """A disk on which somebody counted to the end is refused when it is opened, not when the next word is said."""
+    said = Said(kind="closing", seq=seq, digest="0" * 64, drill="20261124t144358z-x-abcdef", challenge=1, envelope="{}")
+    issued = ReceiptIssued(seq=seq, digest="0" * 64, order="0" * 64, outcome=Outcome.NOTED, reason=None, envelope="{}")
+    opens: list[tuple[BaseModel, Callable[[MemoryDisk], Any]]] = [
+        (said, lambda disk: Chain.open(disk, new_id=STORE_ID)),
+        (Record(wall_ns=1, events=(issued,)), lambda disk: Ledger.open(disk, IDENTITY, new_id=STORE_ID, now_ns=1)),
+    ]
+    for record, open_again in opens:
+        disk = MemoryDisk()
+        opened(disk)[0].append(record.model_dump_json().encode())
+        with nullcontext() if seq == SEQ_MAX else pytest.raises(StoreError, match="sequence number"):
+            open_again(disk)
