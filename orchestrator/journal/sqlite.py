@@ -90,7 +90,7 @@ class SqliteJournal:
         db = sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, check_same_thread=False)
         try:
             db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             db.close()
             raise
         return db
@@ -113,6 +113,9 @@ class SqliteJournal:
             # The world's failures are "operational"; the other kind says that the file itself is damaged.
             remedy = _REMEDY if isinstance(error, sqlite3.OperationalError) else _DAMAGED_REMEDY
             raise JournalError(f"the journal failed: {error}", where=self._where, remedy=remedy) from error
+        except UnicodeDecodeError:
+            # SQLite quotes what is wrong with a damaged schema in its message, and that may be no text.
+            raise JournalError("the journal failed: it is damaged", where=self._where, remedy=_DAMAGED_REMEDY) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -185,3 +185,15 @@ def _damage(path: Path, table: str, column: str, value: str) -> None:
         )
         db.execute("PRAGMA writable_schema = RESET")
         db.execute(f"UPDATE {table} SET {column} = {value}")  # noqa: S608 - words of this file
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_schema_that_is_no_text_is_damage(tmp_path: Path, *, read_only: bool) -> None:
+    """SQLite quotes a damaged schema in its message, which Python then cannot decode: still one clear error."""
+    path = tmp_path / "journal.sqlite"
+    SqliteJournal(path).close()
+    data = path.read_bytes()
+    assert b"PRIMARY KEY" in data
+    path.write_bytes(data.replace(b"PRIMARY KEY", b"PRIMARY \xff\xff\xff"))
+    with pytest.raises(JournalError, match="damaged"):
+        SqliteJournal(path, read_only=read_only)
