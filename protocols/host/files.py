@@ -181,7 +181,7 @@ def read_toml(path: Path, model: type[ModelT]) -> ModelT:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8", where=f"{path}, line {line}") from None
     except (ValueError, RecursionError) as error:  # not TOML, a number too long, or tables nested too deep
-        raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
+        raise ConfigError(f"is not TOML: {_clipped(str(error))}", where=str(path)) from None
     try:
         return model.model_validate_json(document)
     except ValidationError as error:
@@ -191,6 +191,13 @@ def read_toml(path: Path, model: type[ModelT]) -> ModelT:
 def _not_json(value: object) -> list[list[str]]:
     """Stand in for TOML's dates and times, which no model of ours takes: refused, naming the field."""
     return [[str(value)]]
+
+
+def _clipped(message: str) -> str:
+    """Shorten a parser's message, which quotes the file, and keep its end, which says the line."""
+    if len(message) <= _PROBLEM_MAX_CHARS:
+        return message
+    return f"{message[: _PROBLEM_MAX_CHARS - 50]}…{message[-49:]}"
 
 
 def _field_error(path: Path, data: bytes, error: ValidationError) -> ConfigError:

@@ -231,3 +231,13 @@ def test_an_error_is_no_longer_than_a_line(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             read_toml(path, AgentConfig)
         assert len(str(caught.value)) < 600
+
+
+def test_what_a_parser_quotes_is_shortened_and_its_place_is_kept(tmp_path: Path) -> None:
+    """A table with an endless name makes no endless error, and the line is still told."""
+    name = "9" * 5_000
+    path = tmp_path / "x.toml"
+    path.write_text(f"[{name}]\n[{name}]\n")
+    with pytest.raises(ConfigError, match=r"is not TOML: .*line 2") as caught:
+        read_toml(path, AgentConfig)
+    assert len(str(caught.value)) < 600
