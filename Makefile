@@ -11,15 +11,17 @@ DEBIAN_PACKAGES := mosquitto
 # Passed on: `make drill ARGS=--lying-site`, `make test PYTEST_ARGS='-k wire'`.
 ARGS ?=
 PYTEST_ARGS ?=
+FUZZ_ARGS = $(if $(ARGS),$(ARGS),--all --seconds 300)
 JOBS ?= 2
 
-.PHONY: help drill test lint format bench locks system-packages clean
+.PHONY: help drill test lint format bench fuzz locks system-packages clean
 
 help:
 	@echo "make drill   run the demo (ARGS=--lying-site for the one that fails)"
 	@echo "make test    install what the tests need, then lint, types, layers and all tests"
 	@echo "make lint    lint, types and layers only"
 	@echo "make bench   the benchmarks"
+	@echo "make fuzz    hostile bytes at every way in (ARGS='--all --seconds 600')"
 	@echo "make clean   remove the environment and what the tools leave"
 
 drill: $(VENV)/run.stamp
@@ -41,6 +43,9 @@ format: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp system-packages
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m tests.hostile.fuzz $(FUZZ_ARGS)
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -51,6 +56,11 @@ $(VENV)/run.stamp: $(LOCKS)/run.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/test.stamp: $(LOCKS)/test.txt $(VENV)/run.stamp
 	$(PIP) install --require-hashes -r $(LOCKS)/test.txt
+	@touch $@
+
+# Where there is no wheel of atheris, the fuzzer says that it goes on without being guided.
+$(VENV)/fuzz.stamp: $(LOCKS)/fuzz.txt $(VENV)/test.stamp
+	-$(PIP) install --require-hashes --only-binary atheris -r $(LOCKS)/fuzz.txt
 	@touch $@
 
 # Best effort: a test whose component is missing says so aloud, and fails where .ci/run runs it.
@@ -73,6 +83,7 @@ COMPILE := $(UV) pip compile pyproject.toml $(LOCKS)/build.in --universal --pyth
 locks:
 	$(COMPILE) --extra orchestrator -o $(LOCKS)/run.txt
 	$(COMPILE) --extra test -c $(LOCKS)/run.txt -o $(LOCKS)/test.txt
+	$(COMPILE) --extra fuzz -c $(LOCKS)/test.txt -o $(LOCKS)/fuzz.txt
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
