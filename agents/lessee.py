@@ -77,8 +77,11 @@ class Lessee:
             return None
         keeper = self._keeper_of(entry, params, moment)
         away_in_ns = self._stay(state, moment)
-        if entry.lapsed or self._courier.away:
+        if entry.lapsed:
             return away_in_ns / 1e9 if away_in_ns else None
+        if self._courier.away:
+            # Nobody can be asked, and the last licence still runs out to the moment.
+            return max(keeper.until_ns - moment.boot_ns, 0) / 1e9
         if moment.boot_ns >= self._ask_at_ns:
             self._ask(entry, keeper, moment)
             self._ask_at_ns = moment.boot_ns + seconds_to_ns(params.licence_s) // ASKS_PER_LICENCE

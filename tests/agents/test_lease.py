@@ -282,6 +282,23 @@ def test_a_partitioned_site_halts_unreachable_and_comes_back_restored(restarts: 
     on_bench(scenario, record=ALL_CONTROLS)
 
 
+def test_a_site_that_is_away_lapses_to_the_moment() -> None:
+    """With nobody to ask it does not sleep past the end of its last licence."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.start()
+        await asyncio.sleep(1)
+        order, _ = bench.issue(params=LeaseParams(licence_s=2.0, renewed_s=2.0, partition=True), hold_s=HOLD_S)
+        answered = await renew(bench, order, 1.0)
+        assert len(answered) == 2, "the last was asked for after two thirds of a second, and lasts for two"
+        await asyncio.sleep(1.5)
+        assert not bench.driver.history
+        await asyncio.sleep(0.3)
+        assert bench.driver.history == [SiteState.PAUSED]
+
+    on_bench(scenario, record=ALL_CONTROLS)
+
+
 def test_what_ended_before_it_left_does_not_make_it_leave() -> None:
     """A site that was released stays reachable, however long its driver takes to restore it."""
 
