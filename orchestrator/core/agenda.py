@@ -25,6 +25,7 @@ from orchestrator.core.intents import (
     Pacing,
     RepeatOrder,
     RepeatStop,
+    StopLease,
     passed,
     repeat_due,
     since,
@@ -33,7 +34,7 @@ from orchestrator.core.leases import lease_intents
 from orchestrator.core.refusals import battery_intents, battery_over
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
-from protocols.controls import DecommissionParams, RefusalParams
+from protocols.controls import DecommissionParams, LeaseParams, RefusalParams
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.messages import Step
 
@@ -87,7 +88,7 @@ class Agenda:
     def _phase_intents(self, now: Instant, wall_ns: int) -> list[Intent]:
         match self.drill.phase:
             case Phase.PREFLIGHT:
-                return self._preflight(now)
+                return self._preflight(now, wall_ns)
             case Phase.ORDERED:
                 return self._ordered(now, wall_ns)
             case Phase.RECOVERING | Phase.ABORTING:
@@ -122,7 +123,7 @@ class Agenda:
                 intents.append(AskAgain(*who, *gaps[0]))
         return intents
 
-    def _preflight(self, now: Instant) -> list[Intent]:
+    def _preflight(self, now: Instant, wall_ns: int) -> list[Intent]:
         drill = self.drill
         step = drill.warrant.steps[drill.step.number]
         watched_from = drill.step.preflight_from
@@ -131,7 +132,7 @@ class Agenda:
         steady = self.steady()
         if len(steady) < len(drill.audience) and not passed(now, watched_from, step.restore_limit_s):
             return []
-        if not steady:
+        if not steady or wall_ns >= parse_utc(drill.warrant.not_after):  # a restart may have taken long
             return [EndStep(drill.step.number, ordered=False)]
         refusal = isinstance(step.params, RefusalParams)
         return [IssueBattery(drill.step.number) if refusal else IssueOrder(drill.step.number)]
@@ -140,7 +141,9 @@ class Agenda:
         drill = self.drill
         run, step = drill.step, drill.warrant.steps[drill.step.number]
         if passed(now, run.ordered, release_after_s(step, drill.warrant.challenge_s)):
-            return [IssueRelease(run.number)]
+            # Across a restart nobody knows how long sites were held, so they are released at once.
+            leased = isinstance(step.params, LeaseParams) and run.lease.stopped is None
+            return [*([StopLease(run.number)] if leased else []), IssueRelease(run.number)]
         if run.battery:
             return battery_intents(drill, self.pacing, now)
         intents = lease_intents(drill, self.pacing, now)
@@ -155,7 +158,8 @@ class Agenda:
         if run.ordered is None:
             return [EndStep(run.number, ordered=False)]
         margin_s = step.dwell_s + 2 * drill.warrant.challenge_s  # a return just in time must still be proved
-        if passed(now, run.released, self._longest_s(step) + margin_s) or self._all_is_done(now):
+        watched_from = drill.counted_from(run.released)
+        if passed(now, watched_from, self._longest_s(step) + margin_s) or self._all_is_done(now):
             return [EndStep(run.number, ordered=True)]
         intents = battery_intents(drill, self.pacing, now)
         return intents or ([RepeatStop()] if repeat_due(self.pacing.stop_ns, now) else [])

@@ -59,6 +59,8 @@ class Drill:
         orders: Every order of this drill, by the digest of its payload.
         heard: How much each witness said, by site and witness; also what its track could not use.
         results: The final verdicts, by step and site.
+        releases: The releases that were issued in this drill, as they were signed.
+        resumed: When the orchestrator was last restarted; None when it never was.
     """
 
     trust: FleetTrust
@@ -86,6 +88,8 @@ class Drill:
     results: dict[tuple[int, str], SiteStepResult] = field(default_factory=dict)
     passed: bool | None = None
     seen: set[str] = field(default_factory=set)
+    releases: list[str] = field(default_factory=list)
+    resumed: Instant | None = None
 
     @property
     def step(self) -> StepRun:
@@ -124,8 +128,10 @@ class Drill:
         self, event: ev.Event, now: Instant, said: Message | None, digest: str | None
     ) -> None:
         match event:
-            case ev.DocumentHeld() | ev.DrillResumed() | ev.RecallIssued():
+            case ev.DocumentHeld() | ev.RecallIssued():
                 pass
+            case ev.DrillResumed():
+                self._resume(now)
             case ev.DrillOpened():
                 self._open(event, now)
             case ev.ChallengeIssued():
@@ -147,11 +153,13 @@ class Drill:
             case ev.LeaseStopped():
                 self._run(event.step).lease.stopped = now
             case ev.ReleaseIssued():
-                self._run(event.step).released = now
+                run = self._run(event.step)
+                run.released, run.stop_envelope = now, event.envelope
+                self.releases.append(event.envelope)
             case ev.ReleasePublished():
                 self._run(event.step).release_published = now
             case ev.Aborted():
-                self.abort_reason = event.reason
+                self.abort_reason, self.step.stop_envelope = event.reason, event.envelope
                 if self.step.ordered is not None and self.step.released is None:
                     self.step.released = now
             case ev.ReceiptReceived():
@@ -190,6 +198,17 @@ class Drill:
         for site in self.audience:
             for witness in self.trust.records[site].witnesses:
                 self.tracks[site, witness.name] = Track()
+
+    def _resume(self, now: Instant) -> None:
+        """Begin a clock epoch: what has to last some time by our own watch begins anew."""
+        self.resumed = now
+        self.final_from = None
+        if self.phase is Phase.PREFLIGHT:
+            self.step.preflight_from = now
+
+    def counted_from(self, then: Instant | None) -> Instant | None:
+        """Return from when a time that began `then` counts: across a restart, from the restart."""
+        return then if then is None or self.resumed is None else max(then, self.resumed)
 
     def _challenge(self, event: ev.ChallengeIssued, now: Instant, said: Message | None) -> None:
         challenge = _decoded(event.envelope, Challenge, said)

@@ -57,6 +57,11 @@ class LiveSite:
         """Return whether a quorum sees steady state up to `inputs.ended`, before any order."""
         return preflight(inputs, self.voices(inputs), self._wanted(inputs), inputs.ended)
 
+    def back(self, rungs: Sequence[StepInputs]) -> bool:
+        """Return whether a quorum has seen the site back since the release, also across a restart of ours."""
+        last = rungs[-1]
+        return RungJudgement(last, self.voices(last), self._wanted(last)).returned()
+
     def climb_cause(self, inputs: StepInputs, margin_ns: int) -> Cause | None:
         """Return why the site must climb to its next rung now, or None while it must not.
 

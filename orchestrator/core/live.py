@@ -90,8 +90,9 @@ class Live:
             return self._results.get(site)
         if site in self._stale or site not in self._results:
             self._stale.discard(site)
-            self._results[site] = found = self._sites[site].judge(self._rungs(site))
-            if found.restore_upper_ns is not None:
+            rungs = self._rungs(site)
+            self._results[site] = found = self._sites[site].judge(rungs)
+            if found.restore_upper_ns is not None or (self._restarted() and self._sites[site].back(rungs)):
                 self._back.add(site)
         return self._results[site]
 
@@ -165,6 +166,11 @@ class Live:
     def _due(self, last: Instant | None) -> bool:
         elapsed_ns = None if last is None else self._now.minus(last)
         return elapsed_ns is None or elapsed_ns >= seconds_to_ns(self._drill.warrant.challenge_s) // 2
+
+    def _restarted(self) -> bool:
+        """Tell whether we restarted since the release, so that no restore time is known of anybody."""
+        released = self._drill.step.released
+        return released is not None and released.epoch != self._now.epoch
 
     def _may_be_back(self) -> bool:
         """Tell whether it is long enough since the release: nobody is back before a dwell of work was seen."""

@@ -37,10 +37,10 @@ def battery_intents(drill: Drill, pacing: Pacing, now: Instant) -> list[Intent]:
         return []
     step = drill.warrant.steps[run.number]
     late = drill.phase is Phase.RECOVERING
-    begun = run.released if late else run.ordered
+    begun = drill.counted_from(run.released) if late else run.ordered
     if passed(now, begun, step.response_limit_s):
         return []
-    if late and not passed(now, run.release_published or now, drill.warrant.challenge_s):
+    if late and not passed(now, drill.counted_from(run.release_published or now), drill.warrant.challenge_s):
         return []  # so that the release is there before what it forbids
     due = [case for case in run.battery if case.late is late and repeat_due(pacing.cases.get(case.case), now)]
     intents: list[Intent] = []
@@ -54,4 +54,6 @@ def battery_over(drill: Drill, now: Instant) -> bool:
     """Tell whether everybody has answered the late orders, or the time for that is up."""
     run = drill.step
     limit_s = drill.warrant.steps[run.number].response_limit_s
-    return passed(now, run.released, limit_s) or not unanswered(drill, [case for case in run.battery if case.late])
+    return passed(now, drill.counted_from(run.released), limit_s) or not unanswered(
+        drill, [case for case in run.battery if case.late]
+    )

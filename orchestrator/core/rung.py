@@ -31,6 +31,9 @@ from protocols.ids import seconds_to_ns
 from protocols.messages import Outcome
 from protocols.signals import RUNS_OVER
 
+_MISSED = frozenset({Cause.NO_QUORUM, Cause.STEADY_UNPROVEN, Cause.UNANSWERED, Cause.NO_REPORT})
+"""What may be missing only because the orchestrator was away for a while."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -76,6 +79,8 @@ class RungJudgement:
         """Return whether its work did not go on while it was still licensed."""
         if not isinstance(self.inputs.params, LeaseParams) or self.inputs.stopped is None:
             return False
+        if self._interrupted():
+            return False  # the orchestrator did not renew it, and saw nothing
         return self.ground.preflight_ok and not preflight(self.inputs, self.voices, self.wanted, self.inputs.stopped)
 
     def result(self) -> SiteStepResult:
@@ -106,13 +111,24 @@ class RungJudgement:
             seen=tuple(self._seen()),
         )
 
+    def _interrupted(self) -> bool:
+        """Return whether the orchestrator restarted before it saw the end: what it missed is not the site's fault."""
+        inputs = self.inputs
+        ordered, until = inputs.ordered, inputs.climbed or inputs.released or inputs.ended
+        return ordered is not None and ordered.epoch != until.epoch
+
+    def _excused(self, cause: Cause) -> Cause:
+        """Return why evidence falls short: that the orchestrator was away, where it may be only that."""
+        return Cause.CLOCK_RESTART if self._interrupted() and cause in _MISSED else cause
+
     def _findings(self, restore: tuple[int, int] | None) -> Findings:
         inputs, seen, wanted = self.inputs, self.evidence, self.wanted
         limit_ns = seconds_to_ns(inputs.step.restore_limit_s)
         accepted = inputs.arrival(Outcome.ACCEPTED) is not None
         reported = inputs.arrival(Outcome.HALTED) is not None
         asked_back = wanted.returns and inputs.climbed is None
-        preflight_ok = self.ground.preflight_ok
+        preflight_ok, interrupted = self.ground.preflight_ok, self._interrupted()
+        unproven = self._unproven()
         return Findings(
             ordered=inputs.ordered is not None,
             uncovered=bool(uncovered_signals(inputs.record, inputs.params, inputs.step.quorum)),
@@ -122,17 +138,17 @@ class RungJudgement:
             reported=reported,
             refused=inputs.arrival(Outcome.REFUSED) is not None and not accepted and not wanted.battery,
             failed=inputs.arrival(Outcome.FAILED) is not None,
-            silent=not (accepted or reported or any(answer.refused for answer in inputs.battery)),
+            silent=not (accepted or reported or any(answer.refused for answer in inputs.battery) or interrupted),
             disobedient=any(answer.obeyed for answer in inputs.battery) or (wanted.battery and (accepted or reported)),
             preflight_ok=preflight_ok,
             lapsed=self._lapsed(),
             halted=seen.done,
             held=seen.held,
             corroborated=seen.corroborated,
-            shortfall=seen.shortfall,
+            shortfall=self._excused(seen.shortfall),
             contradicted=seen.contradicted,
             broken=seen.broken,
-            unproven=self._unproven(),
+            unproven=None if unproven is None else self._excused(unproven),
             timed=seen.upper_ns is not None or wanted.battery,
             late=seen.upper_ns is not None and seen.upper_ns > seconds_to_ns(inputs.response_limit_s),
             released=inputs.released is not None or inputs.climbed is not None,
@@ -177,6 +193,15 @@ class RungJudgement:
         if len(first) < inputs.step.quorum:
             return None
         return min(lower_ns for _, lower_ns in first), first[-1][0]
+
+    def returned(self) -> bool:
+        """Return whether a quorum of owners has seen it back since the release, however long that took."""
+        released = self.inputs.released
+        if released is None or self.inputs.climbed is not None or not self.wanted.returns:
+            return False
+        dwell_ns = seconds_to_ns(self.inputs.step.dwell_s)
+        back = {v.owner for v in self.voices if v.may_agree and recovery(v, released, dwell_ns) is not None}
+        return len(back) >= self.inputs.step.quorum
 
     def _restored(self, restore: tuple[int, int] | None, limit_ns: int) -> bool | None:
         """Return whether it was back in time; None when witnesses could not tell, or not yet."""

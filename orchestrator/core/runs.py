@@ -90,6 +90,7 @@ class StepRun:
         published: When the first publish of the order had ended.
         released: When its release or the abort was appended: zero of the restore time.
         release_published: When the first publish of that had ended.
+        stop_envelope: The release or the abort as it was signed, the later of the two.
         ended: When the step was over.
         rungs: By site, the rungs that it climbed to, in order.
         battery: The orders of a refusal battery.
@@ -105,6 +106,7 @@ class StepRun:
     published: Instant | None = None
     released: Instant | None = None
     release_published: Instant | None = None
+    stop_envelope: str = ""
     ended: Instant | None = None
     rungs: dict[str, list[RungRun]] = field(default_factory=dict)
     battery: tuple[CaseRun, ...] = ()

@@ -34,9 +34,6 @@ class CarryOut:
         warrant: The warrant's envelope, which goes with every order.
         clock: The one clock.
         decide: Appends an event to a turn and folds it in.
-
-    Attributes:
-        own_releases: Digests of the releases that were issued here.
     """
 
     def __init__(
@@ -59,8 +56,6 @@ class CarryOut:
         self._clock = clock
         self._decide = decide
         self._topics = Topics(drill.trust.fleet)
-        self._stop_frame = b""
-        self.own_releases: set[str] = set()
 
     def __call__(self, turn: Turn, intent: Intent) -> None:  # noqa: PLR0912 - one arm each
         """Turn an intent into an event and what is to be published after it is appended."""
@@ -88,9 +83,8 @@ class CarryOut:
                 self._send_licence(turn, site)
             case todo.IssueRelease(step=step):
                 release, text = self._issuer.release(step, wall_ns=self._clock.wall_ns())
-                self.own_releases.add(release.digest())
                 self._decide(turn, ev.ReleaseIssued(step=step, envelope=text), release)
-                self.send_stop(turn, text)
+                self.send_stop(turn)
             case todo.RepeatStop():
                 self._repeat_stop(turn)
             case todo.AskAgain():
@@ -108,22 +102,21 @@ class CarryOut:
             return
         said, envelope = self._issuer.abort(reason, wall_ns=self._clock.wall_ns())
         self._decide(turn, ev.Aborted(reason=reason, envelope=envelope), said)
-        self.send_stop(turn, envelope)
+        self.send_stop(turn)
 
-    def send_stop(self, turn: Turn, envelope: str) -> None:
-        """Publish a release or an abort, now and until everybody is back."""
-        self._stop_frame = envelope.encode()
+    def send_stop(self, turn: Turn) -> None:
+        """Publish the release or the abort, now and until everybody is back."""
         self._pacing.stop_ns = self._clock.boot_ns()
         run = self._drill.step
         then = ev.ReleasePublished(step=run.number) if run.ordered is not None else None
-        turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
+        turn.outgoing.append(Outgoing(self._topics.stops, run.stop_envelope.encode(), then))
 
     def _repeat_stop(self, turn: Turn) -> None:
         self._pacing.stop_ns = self._clock.boot_ns()
         run = self._drill.step
         first = run.release_published is None  # the first publish failed: this one may be it
         then = ev.ReleasePublished(step=run.number) if first else None
-        turn.outgoing.append(Outgoing(self._topics.stops, self._stop_frame, then))
+        turn.outgoing.append(Outgoing(self._topics.stops, run.stop_envelope.encode(), then))
 
     def _challenge(self, turn: Turn, *, final: bool) -> None:
         seq = len(self._drill.issued) + 1

@@ -143,9 +143,7 @@ class Conductor:
             wall_ns=self.clock.wall_ns(),
         )
         runtime = Runtime(
-            opened.drill,
-            opened.events,
-            opened.issuer,
+            opened,
             self.store,
             self.transport,
             self.clock,

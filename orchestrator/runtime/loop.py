@@ -19,12 +19,12 @@ from orchestrator.core.live import Live
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import Phase
 from orchestrator.journal.base import JournalStore
-from orchestrator.journal.chain import ChainWriter
 from orchestrator.runtime.carry_out import CarryOut
 from orchestrator.runtime.examining import Examiner
-from orchestrator.runtime.issuer import Issuer
+from orchestrator.runtime.opening import Opened
 from orchestrator.runtime.turn import Turn
 from protocols.clock import Clock
+from protocols.envelope import parse_envelope
 from protocols.errors import TransportError
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.messages import (
@@ -54,16 +54,13 @@ Observer = Callable[[ev.Stamped, Message | None], None]
 
 
 class Runtime:
-    """Runs one drill to its end.
+    """Runs one drill to its end, from its beginning or from where its journal stands.
 
     Args:
-        drill: Its state, still in phase `opening`.
-        opening: The events that open it, in order.
-        issuer: Signs what it says.
+        opened: The drill, just opened or resumed.
         store: Where its journal goes.
         transport: The connection to the sites, already entered.
         clock: The one clock.
-        epoch: The clock epoch that this run is.
         tick_s: The longest wait before looking at the clock again.
         observers: Told of every appended event.
         gather_s: The pause between two turns, in which messages gather so that one commit serves
@@ -73,43 +70,35 @@ class Runtime:
 
     def __init__(
         self,
-        drill: Drill,
-        opening: Sequence[ev.Event],
-        issuer: Issuer,
+        opened: Opened,
         store: JournalStore,
         transport: Transport,
         clock: Clock,
         *,
-        epoch: int = 1,
         tick_s: float = 0.05,
         gather_s: float = 0.05,
         observers: Sequence[Observer] = (),
         threads: int = 2,
     ) -> None:
-        self.drill = drill
+        self.drill = drill = opened.drill
         self.live = Live(drill)
-        self._opening = list(opening)
-        self._issuer = issuer
+        self._opening = opened.events
+        self._issuer = issuer = opened.issuer
         self._store = store
         self._transport = transport
         self._clock = clock
-        self._epoch = epoch
+        self._epoch = opened.epoch
         self._tick_s = tick_s
         self._gather_s = gather_s
         self._observers = tuple(observers)
-        self._chain = ChainWriter(issuer.drill)
+        self._chain = opened.chain
         self._topics = Topics(drill.trust.fleet)
         self._agenda = Agenda(drill, self.live.steady, self.live.back, self.live.climbs)
         self._examiner = Examiner(drill.trust, threads)
         self._stop_reason = ""
-        self._opened_ns = clock.wall_ns()
-        warrant = next(
-            event.envelope
-            for event in opening
-            if isinstance(event, ev.DocumentHeld) and event.kind is ev.DocumentKind.WARRANT
-        )
+        self._opened_ns = opened.opened_ns
         pacing = self._agenda.pacing
-        self._carry_out = CarryOut(drill, self.live, issuer, pacing, self._chain, warrant, clock, self._decide)
+        self._carry_out = CarryOut(drill, self.live, issuer, pacing, self._chain, opened.warrant, clock, self._decide)
         self.presence: dict[tuple[str, str], Presence] = {}
 
     def abort(self, reason: str) -> None:
@@ -182,7 +171,8 @@ class Runtime:
     def _released_by(self, said: Release, digest: str) -> None:
         """End the drill when somebody else releases its sites: what they do then is not their fault."""
         mine = said.warrant == self._issuer.warrant_digest and said.use == self.drill.use
-        if mine and digest not in self._carry_out.own_releases and self.drill.phase in {Phase.PREFLIGHT, Phase.ORDERED}:
+        ours = {parse_envelope(text.encode()).digest for text in self.drill.releases}
+        if mine and digest not in ours and self.drill.phase in {Phase.PREFLIGHT, Phase.ORDERED}:
             self.abort("the sites were released by a dispatcher, but not by this orchestrator")
 
     def _lever(self, said: Lever) -> None:
@@ -216,7 +206,7 @@ class Runtime:
         mine = said.warrant == self._issuer.warrant_digest and said.use == self.drill.use
         if mine and not self.drill.aborted and self.drill.phase not in {Phase.CLOSING, Phase.CLOSED}:
             self._decide(turn, ev.Aborted(reason=said.reason, envelope=envelope), said)
-            self._carry_out.send_stop(turn, envelope)
+            self._carry_out.send_stop(turn)
 
     def now(self) -> Instant:
         """Return the time of the clock that the drill is measured by."""

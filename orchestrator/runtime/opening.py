@@ -10,6 +10,7 @@ from orchestrator.core.drill import Drill
 from orchestrator.fleet.load import FleetDocuments
 from orchestrator.fleet.plan_site import obstacle
 from orchestrator.journal.base import JournalStore
+from orchestrator.journal.chain import ChainWriter
 from orchestrator.runtime.issuer import Issuer
 from protocols.envelope import parse_envelope
 from protocols.errors import ConfigError, TrustError
@@ -23,11 +24,25 @@ SOFTWARE = "haltdrill orchestrator 0.1.0"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A drill that may begin."""
+    """A drill that may begin, or go on after a restart.
+
+    Attributes:
+        drill: Its state so far: in phase `opening`, or as its journal gives it.
+        events: What is to be appended before anything is done.
+        issuer: Signs what it says.
+        warrant: The warrant's envelope.
+        opened_ns: When it was opened, wall time.
+        chain: The journal's chain so far.
+        epoch: The clock epoch that begins now.
+    """
 
     drill: Drill
     events: tuple[ev.Event, ...]
     issuer: Issuer
+    warrant: str
+    opened_ns: int
+    chain: ChainWriter
+    epoch: int = 1
 
 
 def documents_held(documents: FleetDocuments, warrant: bytes) -> list[ev.Event]:
@@ -137,7 +152,14 @@ def open_drill(
         ),
     ]
     issuer = Issuer(signer, nonce, warrant, digest, drill, use)
-    return Opened(Drill(documents.trust, warrant), tuple(events), issuer)
+    return Opened(
+        Drill(documents.trust, warrant),
+        tuple(events),
+        issuer,
+        warrant_raw.decode().strip(),
+        wall_ns,
+        ChainWriter(drill),
+    )
 
 
 def _check_uses(store: JournalStore, warrant_digest: str, warrant: Warrant) -> None:

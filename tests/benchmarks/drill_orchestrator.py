@@ -103,9 +103,7 @@ async def main(scale: Scale) -> None:
         signer = key_of(dispatcher_label(DISPATCHERS[0]))
         opened = open_drill(documents, warrant, signer, store, nonce=fleet.nonce, wall_ns=clock.wall_ns())
         runtime = Runtime(
-            opened.drill,
-            opened.events,
-            opened.issuer,
+            opened,
             store,
             transport,
             clock,

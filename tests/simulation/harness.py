@@ -358,11 +358,9 @@ class Simulation:
             nonce=self.fleet.nonce,
             wall_ns=self.clock.wall_ns(),
         )
-        issuer = replace(opened.issuer, stranger=lambda: kit.key_of("stranger"))
+        opened = replace(opened, issuer=replace(opened.issuer, stranger=lambda: kit.key_of("stranger")))
         async with self.transport("orchestrator", self.fleet.topics.orchestrator_filters()) as transport:
-            runtime = Runtime(
-                opened.drill, opened.events, issuer, store, transport, self.clock, gather_s=0.0, threads=0
-            )
+            runtime = Runtime(opened, store, transport, self.clock, gather_s=0.0, threads=0)
             beside = None if meanwhile is None else asyncio.ensure_future(meanwhile(runtime))
             async with asyncio.timeout(3600):
                 done = await runtime.run()

@@ -332,9 +332,7 @@ class Stage:
         filters = self.fleet.topics.orchestrator_filters()
         async with MemoryTransport(self.broker, filters, clock=self.clock, client_id="orchestrator") as transport:
             self.runtime = Runtime(
-                opened.drill,
-                opened.events,
-                opened.issuer,
+                opened,
                 self.store,
                 transport,
                 self.clock,
