@@ -14,13 +14,15 @@ PYTEST_ARGS ?=
 FUZZ_ARGS = $(if $(ARGS),$(ARGS),--all --seconds 300)
 JOBS ?= 2
 
-.PHONY: help drill test lint format bench fuzz locks system-packages clean
+.PHONY: sim mutants help drill test lint format bench fuzz locks system-packages clean
 
 help:
 	@echo "make drill   run the demo (ARGS=--lying-site for the one that fails)"
 	@echo "make test    install what the tests need, then lint, types, layers and all tests"
 	@echo "make lint    lint, types and layers only"
 	@echo "make bench   the benchmarks"
+	@echo "make sim     whole drills in simulated bad weather (ARGS='--seeds 1000', ARGS='--seed 7')"
+	@echo "make mutants plant bugs one at a time, and see the simulation find each"
 	@echo "make fuzz    hostile bytes at every way in (ARGS='--all --seconds 600')"
 	@echo "make clean   remove the environment and what the tools leave"
 
@@ -45,6 +47,12 @@ bench: $(VENV)/test.stamp system-packages
 
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.hostile.fuzz $(FUZZ_ARGS)
+
+sim: $(VENV)/test.stamp
+	$(BIN)/python -m tests.simulation $(ARGS)
+
+mutants: $(VENV)/test.stamp
+	$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

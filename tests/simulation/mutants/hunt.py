@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tests.simulation.invariants import check
 from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.mutants.storm import run
+from tests.simulation.playing import run
 
 SEEDS_MAX = 1_000
 """Seeds in which a bug must be found."""

@@ -1,0 +1,104 @@
+"""Plays a plot on virtual time, and takes its fingerprint: one seed is one run, to the byte."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+
+from protocols.controls import DecommissionParams
+from protocols.messages import Warrant
+from tests.simulation.harness import names, step_of
+from tests.simulation.invariants import Ran
+from tests.simulation.plot import Plot, Strike, draw
+from tests.simulation.storm import WITNESSES, Storm
+from tests.simulation.troubles import Scene, bend, beside
+from tests.virtual import run_virtual
+
+HOLDING_BOUND_S = 6.0
+AFTERWARDS_S = 30.0
+"""How long is looked on after a drill in which somebody was cut off or down: a hold has to end by itself."""
+
+_LEAVE_HELD = frozenset({"cuts", "crashes", "broker"})
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """A plot that was played.
+
+    Attributes:
+        ran: What it left.
+        struck: The strikes that there were.
+    """
+
+    plot: Plot
+    ran: Ran
+    struck: frozenset[Strike]
+
+
+def run(seed: int) -> Ran:
+    """Run one seed and return what it left."""
+    return play(draw(seed)).ran
+
+
+def play(plot: Plot) -> Playing:
+    """Play a plot to its end."""
+    return run_virtual(_play(plot), idle_cycles=0)
+
+
+def warrant_for(storm: Storm, plot: Plot) -> Warrant:
+    """Return what is approved."""
+    tight = {"response_limit_s": 1.5, "dwell_s": 1.0, "hold_s": 3.0}
+    steps = [
+        step_of(storm, *ladder, name=f"step-{number}", **(tight if plot.tight and not number else {}))
+        for number, ladder in enumerate(plot.ladders)
+    ]
+    held_s = sum(step.hold_s for step in steps)
+    once = any(isinstance(one, DecommissionParams) for ladder in plot.ladders for one in ladder)
+    return storm.warrant(
+        *steps,
+        uses=1 if once else 2,
+        max_total_held_s=max(held_s * plot.held_share, 3.0),
+        min_between_uses_s=plot.gap_s,
+    )
+
+
+async def _play(plot: Plot) -> Playing:
+    storm = Storm(
+        names(plot.sites),
+        witnesses=WITNESSES,
+        seed=plot.seed,
+        challenge_s=1.0,
+        adjust=lambda made: bend(made, plot) if isinstance(made, Storm) else None,
+    )
+    storm.weather, storm.chance = plot.weather, plot.chance("weather")
+    storm.noted.holding_bound_s = HOLDING_BOUND_S
+    async with storm:
+        scene = Scene(storm, plot, warrant_for(storm, plot))
+        going_on = [asyncio.ensure_future(trouble(scene)) for trouble in beside(plot)]
+        try:
+            ran = await storm.ran(*[scene.warrant] * min(plot.uses, scene.warrant.uses), pause_s=plot.pause_s)
+            if plot.troubles & _LEAVE_HELD:
+                await storm.clock.sleep(AFTERWARDS_S)
+                storm.noted.ended_ns = storm.clock.boot_ns()
+            for task in going_on:
+                if task.done() and task.exception() is not None:
+                    raise task.exception() or AssertionError
+        finally:
+            for task in going_on:
+                task.cancel()
+            await asyncio.gather(*going_on, return_exceptions=True)
+        storm.keep_count()
+        return Playing(plot, replace(ran, scenario=plot), frozenset(scene.struck))
+
+
+def fingerprint(ran: Ran) -> str:
+    """Return a digest of everything in a run: its journals, and all of its truth."""
+    taken, truth = hashlib.sha256(), ran.truth
+    for drill, lines in truth.journals.items():
+        taken.update(drill.encode() + b"\n" + b"\n".join(lines))
+    for listed in (truth.acted, truth.states, truth.work, truth.sent, truth.heard, truth.synced, truth.struck):
+        for one in listed:
+            taken.update(repr(one).encode())
+    taken.update(repr((truth.ended_ns, truth.trouble, sorted(truth.kept.items()))).encode())
+    return taken.hexdigest()
