@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -21,6 +22,10 @@ from tests.orchestrator.recorder import Recorded, Script, record_drill
 
 SCRIPT = Script(reject=1, recall=True)
 PARTS = 8
+WHOLE = 4
+"""Lines of each kind of which every field is changed."""
+SPARSE = 6
+"""Of the others one field in so many, another one in each line."""
 
 
 @cache
@@ -40,25 +45,44 @@ def survives(bundle: bytes, of: Recorded | None = None) -> bool:
     return verify_bundle(bundle, roots=(of or recorded()).roots, memo=memo()).verified
 
 
+def kinds(lines: list[bytes]) -> list[str]:
+    """Return what each line is: the type of its event; a line that is no record is a kind of its own."""
+    read = [json.loads(line) for line in lines]
+    return [one["event"]["type"] if "event" in one else f"line {place}" for place, one in enumerate(read)]
+
+
+def strides(lines: list[bytes]) -> list[int]:
+    """Return which fields of each line to change: all of the first few and the last of a kind, else one in `SPARSE`."""
+    found = kinds(lines)
+    last = {kind: place for place, kind in enumerate(found)}
+    before: Counted[str] = Counted()
+    listed = []
+    for place, kind in enumerate(found):
+        listed.append(1 if before[kind] < WHOLE or last[kind] == place else SPARSE)
+        before[kind] += 1
+    return listed
+
+
 def mutants(lines: list[bytes], part: int) -> Iterator[tuple[str, bytes]]:
-    """Yield every single-field change of every `PARTS`-th line, as a whole bundle."""
+    """Yield single-field changes of every `PARTS`-th line, as a whole bundle."""
+    sparse = strides(lines)
     for place in range(part, len(lines), PARTS):
-        for label, changed in line_changes(lines[place]):
-            if changed != lines[place]:
+        for number, (label, changed) in enumerate(line_changes(lines[place])):
+            if changed != lines[place] and (number + place) % sparse[place] == 0:
                 whole = [*lines[:place], changed, *lines[place + 1 :]]
                 yield f"line {place + 1}: {label}: {changed[:300]!r}", b"\n".join(whole) + b"\n"
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_field_of_any_line_can_be_changed(part: int) -> None:
-    """Each field of each envelope and of each journal record is covered by something that verify checks."""
+    """Each field of each kind of envelope and journal record is covered by something that verify checks."""
     lines = recorded().bundle.splitlines()
     assert survives(recorded().bundle)
     count = 0
     for label, mutant in mutants(lines, part):
         count += 1
         assert not survives(mutant), label
-    assert count > 500
+    assert count > 200
 
 
 def test_no_line_can_be_removed_doubled_or_swapped() -> None:
