@@ -119,7 +119,8 @@ class RungJudgement:
 
     def _excused(self, cause: Cause) -> Cause:
         """Return why evidence falls short: that the orchestrator was away, where it may be only that."""
-        return Cause.CLOCK_RESTART if self._interrupted() and cause in _MISSED else cause
+        missed = cause in _MISSED or (self.inputs.published is None and cause is Cause.DISSENT)
+        return Cause.CLOCK_RESTART if missed and self._interrupted() else cause
 
     def _findings(self, restore: tuple[int, int] | None) -> Findings:
         inputs, seen, wanted = self.inputs, self.evidence, self.wanted
