@@ -14,6 +14,7 @@ from orchestrator.journal.chain import Line
 from orchestrator.journal.sqlite import SqliteJournal
 from protocols.controls import Params, control_of
 from protocols.messages import AGENT, Proof, Warrant
+from protocols.mock_config import Fault
 from protocols.transport.base import Inbound
 from protocols.transport.memory import MemoryTransport
 from tests.agents.doubles import MemoryDisk
@@ -67,6 +68,11 @@ class Recording(Site):
         """Carry what somebody published."""
         await real.publish(topic, payload, retain=retain)
 
+    def hears(self, who: str) -> bool:
+        """Tell whether what reaches a party's connection reaches the party."""
+        site, _, name = who.partition("/")
+        return name != AGENT or site not in self.sites or not self.sites[site].world.faults.has(Fault.DEAF_AGENT)
+
     def _note(self, name: str, site: MockSite) -> None:
         super()._note(name, site)
         world: World = site.world
@@ -114,7 +120,7 @@ class _Recorded:
     async def receive(self, limit: int) -> list[Inbound]:
         messages = await self._real.receive(limit)
         run = self._run
-        for one in messages:
+        for one in messages if run.hears(self._who) else ():
             heard = Heard(run.clock.boot_ns(), self._who, one.topic, one.payload, one.retained, run.place())
             run.noted.heard.append(heard)
         return messages
