@@ -11,6 +11,7 @@ from protocols.messages import Warrant
 from tests.simulation.harness import names, step_of
 from tests.simulation.invariants import Ran
 from tests.simulation.plot import Plot, Strike, draw
+from tests.simulation.resumed import ResumedStorm
 from tests.simulation.storm import WITNESSES, Storm
 from tests.simulation.troubles import Scene, bend, beside
 from tests.virtual import run_virtual
@@ -19,7 +20,7 @@ HOLDING_BOUND_S = 6.0
 AFTERWARDS_S = 30.0
 """How long is looked on after a drill in which somebody was cut off or down: a hold has to end by itself."""
 
-_LEAVE_HELD = frozenset({"cuts", "crashes", "broker"})
+_LEAVE_HELD = frozenset({"cuts", "crashes", "broker", "orchestrator"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def warrant_for(storm: Storm, plot: Plot) -> Warrant:
 
 
 async def _play(plot: Plot) -> Playing:
-    storm = Storm(
+    storm = ResumedStorm(
         names(plot.sites),
         witnesses=WITNESSES,
         seed=plot.seed,

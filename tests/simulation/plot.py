@@ -58,7 +58,20 @@ RARE_LADDERS: tuple[Ladder, ...] = (
 )
 _RARELY = 0.15
 
-TROUBLES = ("network", "cuts", "crashes", "lies", "thief", "people", "fault", "flood", "broker", "clocks", "junk")
+TROUBLES = (
+    "network",
+    "cuts",
+    "crashes",
+    "lies",
+    "thief",
+    "people",
+    "fault",
+    "flood",
+    "broker",
+    "clocks",
+    "junk",
+    "orchestrator",
+)
 FAULTS_OF_LADDERS = (
     Fault.PARTIAL,
     Fault.DEAF_AGENT,

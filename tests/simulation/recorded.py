@@ -92,7 +92,8 @@ class Recording(Site):
         for warrant in warrants:
             await self.clock.sleep(pause_s)
             played = await self.drill(warrant, store=store)
-            self.noted.journals[played.drill.drill] = played.lines
+            if played.lines:  # nothing was ever said of a drill that died before it opened
+                self.noted.journals[played.drill.drill] = played.lines
         self.noted.ended_ns = self.clock.boot_ns()
         self.noted.closed = True
         return Ran(self.noted, self.fleet)

@@ -17,12 +17,11 @@ from agents.mocksite.assembly import MockSite, Surroundings
 from agents.witness import Witness
 from protocols.controls import Control
 from protocols.errors import TransportError
-from protocols.messages import AGENT, Outcome, Warrant, WitnessEntry
+from protocols.messages import AGENT, Outcome, WitnessEntry
 from protocols.mock_config import Fault, Look, off_levels, register_of, signals_of, work_rates
 from protocols.transport.memory import MemoryTransport
 from tests import kit
 from tests.agents.doubles import MemoryDisk
-from tests.simulation.harness import Played
 from tests.simulation.mortal import Crash, Life, MortalDisk, MortalDriver, MortalTransport
 from tests.simulation.recorded import NS, Recording
 from tests.simulation.thief import policy_with_second_key
@@ -41,6 +40,7 @@ class Storm(Recording):
         chance: Decides what becomes of each message.
         parties: Every agent, enforcer and witness, as `site/name`.
         lives: The life that each of them is in.
+        unreachable: How many things keep the orchestrator from the broker.
     """
 
     weather = Weather()
@@ -84,7 +84,7 @@ class Storm(Recording):
         self.parties: dict[str, Agent | Witness] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._boots = 100
-        self._unreachable = 0
+        self.unreachable = 0
         self._rising: set[str] = set()
         self._platters: dict[str, MemoryDisk] = {}
         asyncio.get_running_loop().set_exception_handler(self._on_error)
@@ -189,25 +189,19 @@ class Storm(Recording):
         """Cut a client off for a while."""
         self.struck("cut", name)
         self.broker.cut(name)
-        self._unreachable += name == "orchestrator"
+        self.unreachable += name == "orchestrator"
         await self.clock.sleep(for_s)
-        self._unreachable -= name == "orchestrator"
+        self.unreachable -= name == "orchestrator"
         self.broker.heal(name)
         self.struck("heal", name)
-
-    async def drill(self, warrant: Warrant, **named: Any) -> Played:
-        # Nobody begins a drill without a connection.
-        while self._unreachable:
-            await self.clock.sleep(0.1)
-        return await super().drill(warrant, **named)
 
     async def stop_broker(self, for_s: float) -> None:
         """Have the broker die, with all that it kept, and start again after a while."""
         self.struck("broker-stop", _BROKER)
         self.broker.stop()
-        self._unreachable += 1
+        self.unreachable += 1
         await self.clock.sleep(for_s)
-        self._unreachable -= 1
+        self.unreachable -= 1
         self.broker.start()
         self.struck("broker-start", _BROKER)
 

@@ -17,8 +17,8 @@ from tests.simulation.playing import Playing
 from tests.simulation.plot import TROUBLES, Plot, draw
 from tests.simulation.truth import Truth, Violation
 
-FIXED = range(14)
-FRESH = 4
+FIXED = range(12)
+FRESH = 3
 FRESH_FROM = 1_000_000_000
 SAME = (1, 4, 8)
 

@@ -13,12 +13,14 @@ from protocols.mock_config import Fault, FaultTiming
 from tests import kit
 from tests.simulation.mortal import POINTS
 from tests.simulation.plot import Plot, Strike
+from tests.simulation.resumed import ORCHESTRATOR, ResumedStorm
 from tests.simulation.storm import WITNESSES, Storm
 from tests.simulation.thief import Thief
 
 _OF_ALL_WITNESSES = frozenset({Fault.METER_STUCK, Fault.METER_REPLAYING})
 _DRIFTS_PPM = (-200, -50, 50, 200)
 _DIES_WITHIN_S = 8.0
+_POINTS_OF_ORCHESTRATOR = ("disk.before", "disk.after", "publish.before", "publish.after")
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Scene:
         struck: The strikes that there were.
     """
 
-    storm: Storm
+    storm: ResumedStorm
     plot: Plot
     warrant: Warrant
     struck: set[Strike] = field(default_factory=set)
@@ -234,7 +236,20 @@ async def _junk(scene: Scene) -> None:
         storm.publish("stranger", chance.choice((said.topic, elsewhere)), bytes(payload))
 
 
+async def _orchestrator(scene: Scene) -> None:
+    storm = scene.storm
+    async for chance in scene.strikes("orchestrator", 0.5, 14):
+        point, crossings = chance.choice((None, *_POINTS_OF_ORCHESTRATOR)), chance.randint(1, 30)
+        storm.down_s = chance.choice((0.1, 0.5, 3.0, 12.0))
+        life = storm.lives.get(ORCHESTRATOR)
+        if life is None or not life.alive or not storm.resumable:
+            continue
+        if point is None or await _dies_at(scene, ORCHESTRATOR, point, crossings, 0.0):
+            life.end()
+
+
 _SINGLE = {
+    "orchestrator": _orchestrator,
     "thief": _thief,
     "people": _people,
     "flood": _flood,
