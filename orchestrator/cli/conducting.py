@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -14,6 +14,8 @@ from orchestrator.cli.live_view import watch
 from orchestrator.core.drill import Drill
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.loop import Runtime
+
+T = TypeVar("T")
 
 HINT = "Ctrl-C aborts: every site is released at once"
 
@@ -91,7 +93,25 @@ async def conduct_in_view(
         KeyboardInterrupt: The person left.
     """
     screen = _Screen(console)
-    main = asyncio.create_task(conductor.conduct(warrant, told=_Roll(console), started=screen.start))
+    return await _in_view(conductor.conduct(warrant, told=_Roll(console), started=screen.start), screen, beside)
+
+
+async def resume_in_view(conductor: Conductor, drill: str, console: Console) -> Drill | None:
+    """Run a drill that was left unfinished to its end, with the same view.
+
+    Returns:
+        The drill, or None if it was never opened and is closed as that.
+
+    Raises:
+        HaltdrillError: The drill cannot be taken up from here, or could not go on.
+        KeyboardInterrupt: The person left.
+    """
+    screen = _Screen(console)
+    return await _in_view(conductor.resume(drill, started=screen.start), screen, None)
+
+
+async def _in_view(conducted: Coroutine[Any, Any, T], screen: _Screen, beside: Coroutine[Any, Any, None] | None) -> T:
+    main = asyncio.create_task(conducted)
     guard = asyncio.create_task(beside) if beside is not None else None
     try:
         with _signals(screen, main):

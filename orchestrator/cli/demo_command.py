@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.load import LoadedFleet, load_fleet
 from orchestrator.fleet.plan import load_plan
 from orchestrator.fleet.spec import FleetSpec
+from orchestrator.journal.lock import sole_writer
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.runtime.broker import EmbeddedBroker
 from orchestrator.runtime.conduct import Conductor
@@ -127,12 +129,10 @@ async def _demo(folder: Path, asked: Wanted, clock: SystemClock, console: Consol
             parties = DemoSites(leash, layout, folder / "logs")
             await _start(parties, loaded, asked, console)
             signer = read_private_key(layout.dispatcher_key)
-            store = SqliteJournal(Path(loaded.config.journal))
-            try:
+            journal = Path(loaded.config.journal)
+            with sole_writer(journal), closing(SqliteJournal(journal)) as store:
                 drill = await _conduct(loaded, store, parties, warrant, clock, console)
                 return write_files(store, drill.drill, signer, folder / "drills"), layout
-            finally:
-                store.close()
 
 
 async def _start(parties: DemoSites, loaded: LoadedFleet, asked: Wanted, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Commands on drills: `run`, `abort`, `drills`, `export`."""
+"""Commands on drills: `run`, `resume`, `abort`, `drills`, `export`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, placed, print_json, run_command
-from orchestrator.cli.conducting import conduct_in_view
-from orchestrator.cli.connecting import broker_for, transport_to
+from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
+from orchestrator.cli.connecting import transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
 from orchestrator.cli.plan_commands import PlanArgument
+from orchestrator.cli.running import Desk, choose_unfinished, desk, resume_one, run_warrant
 from orchestrator.cli.screen import Screen
 from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
 from orchestrator.fleet.layout import DocumentsLayout
@@ -22,14 +21,11 @@ from orchestrator.fleet.load import LoadedFleet, load_config, load_fleet
 from orchestrator.fleet.plan import load_plan
 from orchestrator.journal.base import DrillSummary
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.issuer import make_abort
-from orchestrator.runtime.leash import Leash
-from orchestrator.runtime.opening import check_may_open
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, JournalError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, read_private_key
-from protocols.host.logs import configure, get_logger
+from protocols.host.logs import configure
 from protocols.limits import ENVELOPE_MAX_BYTES
 from protocols.topics import Topics
 
@@ -41,6 +37,7 @@ LOG_NAME = "haltdrill.log"
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command("run", epilog="Example: haltdrill run plans/pause.yaml")(run)
+    app.command("resume", epilog="Example: haltdrill resume --fleet my-fleet")(resume)
     app.command("abort", epilog="Example: haltdrill abort --fleet my-fleet --reason 'smoke in hall 2'")(abort)
     app.command("drills")(drills)
     app.command("export", epilog="Example: haltdrill export 20261124t140501z-pause-all-3fa9c1")(export)
@@ -66,7 +63,8 @@ def run(
     """Run a drill: one use of an approved plan.
 
     Waits for the sites, watches steady state, orders, measures, holds, releases, sees every site
-    back, and leaves a report and an evidence bundle that anyone can verify.
+    back, and leaves a report and an evidence bundle that anyone can verify. A drill that a crash
+    left unfinished is finished first; if it is one of this plan, that is the run.
     """
     clock = SystemClock()
     source = load_plan(plan)
@@ -78,11 +76,9 @@ def run(
     check_same(source, approved, loaded.trust, path, clock.wall_ns())
     configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
     console = Screen(stderr=as_json)
-    finished = asyncio.run(_run(loaded, path, raw, clock, console, wait_s))
-    if as_json:
-        print_json(finished.result.model_dump(mode="json"))
-    tell(finished, console, root=DocumentsLayout(Path(loaded.config.fleet)).root, fleet=folder)
-    return finished.exit_code
+    with desk(loaded, clock, console) as at:
+        finished = asyncio.run(run_warrant(at, path, raw, wait_s))
+        return _told(at, finished, as_json=as_json)
 
 
 def _approved(path: Path) -> bytes:
@@ -104,28 +100,46 @@ def _log_path(loaded: LoadedFleet, given: Path | None) -> Path:
     return path
 
 
-async def _run(
-    loaded: LoadedFleet, path: Path, warrant: bytes, clock: SystemClock, console: Console, wait_s: float
-) -> Finished:
-    signer = read_private_key(Path(loaded.config.dispatcher_key))
-    store = SqliteJournal(Path(loaded.config.journal))
-    filters = Topics(loaded.trust.fleet).orchestrator_filters()
-    try:
-        # Before anybody is waited for: what is wrong with the warrant is said at once.
-        with placed("warrant", path):
-            check_may_open(loaded.documents, warrant, signer, store, wall_ns=clock.wall_ns())
-        with Leash() as leash:
-            async with (
-                broker_for(loaded.config.broker, embedded=loaded.config.embedded, leash=leash) as broker,
-                transport_to(broker, filters, clock, role="orchestrator") as transport,
-            ):
-                conductor = Conductor(
-                    loaded.documents, signer, store, transport, clock, get_logger(), presence_s=wait_s
-                )
-                drill = await conduct_in_view(conductor, warrant, console)
-        return write_files(store, drill.drill, signer, Path(loaded.config.drills))
-    finally:
-        store.close()
+@run_command
+def resume(
+    drill: Annotated[
+        str | None, typer.Argument(metavar="DRILL", help="The drill. By default the one that is unfinished.")
+    ] = None,
+    *,
+    fleet: FleetOption = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where log lines go. By default beside the drills.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Take up a drill that a crash left unfinished, and run it to its end.
+
+    Sites that are held are released at once. What was not seen meanwhile is unproven; report and
+    evidence are written as by `run`.
+    """
+    clock, console = SystemClock(), Screen(stderr=as_json)
+    loaded = load_fleet(fleet_folder(fleet), clock.wall_ns())
+    journal = Path(loaded.config.journal)
+    if not journal.exists():
+        raise JournalError("there is no journal: no drill was run yet", where=str(journal))
+    configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
+    with desk(loaded, clock, console) as at:
+        chosen = choose_unfinished(at.store.drills(), drill, str(journal))
+        if chosen is None:
+            if as_json:
+                print_json({"unfinished": []})
+            else:
+                typer.echo("No drill is unfinished.")
+            return ExitCode.PASSED
+        finished = asyncio.run(resume_one(at, chosen))
+        return _told(at, finished, as_json=as_json)
+
+
+def _told(at: Desk, finished: Finished, *, as_json: bool) -> ExitCode:
+    if as_json:
+        print_json(finished.result.model_dump(mode="json"))
+    at.tell(finished)
+    return finished.exit_code
 
 
 @run_command
@@ -211,11 +225,16 @@ def drills(*, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
             store.close()
     if as_json:
         print_json(
-            {"drills": [{"drill": d.drill, "warrant": d.warrant, "use": d.use, "closed": d.closed} for d in known]}
+            {
+                "drills": [
+                    {"drill": d.drill, "warrant": d.warrant, "use": d.use, "closed": d.closed, "state": d.state}
+                    for d in known
+                ]
+            }
         )
         return ExitCode.PASSED
     for entry in known:
-        typer.echo(f"{entry.drill}  use {entry.use}  {'closed' if entry.closed else 'open'}")
+        typer.echo(f"{entry.drill}  use {entry.use}  {entry.state}")
     if not known:
         typer.echo("No drill has been run yet.")
     return ExitCode.PASSED
@@ -238,8 +257,9 @@ def export(
     store = SqliteJournal(Path(loaded.config.journal), read_only=True)
     try:
         chosen = _choose(store.drills(), drill, loaded.config.journal)
-        if not chosen.closed:
-            raise ConfigError("it has not come to its end, so there is no evidence of it", where=f"drill {drill}")
+        if not chosen.closed or not chosen.opened:
+            what = "was never opened" if chosen.closed else "has not come to its end"
+            raise ConfigError(f"it {what}, so there is no evidence of it", where=f"drill {drill}")
         finished = write_files(store, chosen.drill, signer, Path(loaded.config.drills))
     finally:
         store.close()

@@ -130,6 +130,8 @@ def _folder(path: Path, gathered: Gathered, now_ns: int) -> None:
 def _journal(path: Path, gathered: Gathered) -> None:
     with closing(SqliteJournal(path, read_only=True)) as store:
         for known in store.drills():
+            if known.closed and not known.opened:
+                continue  # a crash was before its first record: it said nothing to anybody
             with _named(path, known.drill):
                 drill = read_drill(store.lines(known.drill))
                 if drill is None and known.closed:

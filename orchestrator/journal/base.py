@@ -17,12 +17,21 @@ class DrillSummary:
         warrant: Digest of its warrant.
         use: Which use of the warrant it is.
         closed: Whether it came to its end.
+        opened: Whether anything of it was ever written; if not, it said nothing to anybody.
     """
 
     drill: str
     warrant: str
     use: int
     closed: bool
+    opened: bool = True
+
+    @property
+    def state(self) -> str:
+        """Where it stands, in words."""
+        if self.closed:
+            return "closed" if self.opened else "never opened"
+        return "unfinished"
 
 
 class JournalStore(Protocol):

@@ -213,10 +213,13 @@ class SqliteJournal:
             JournalError: The store cannot be read.
         """
         with self._guard():
-            rows = self._db.execute("SELECT drill, warrant, use, closed FROM drills ORDER BY drill").fetchall()
+            rows = self._db.execute(
+                "SELECT drill, warrant, use, closed, EXISTS (SELECT 1 FROM records WHERE records.drill = drills.drill) "
+                "FROM drills ORDER BY drill"
+            ).fetchall()
         return [
-            DrillSummary(str(drill), str(warrant), self._number(use), bool(closed))
-            for drill, warrant, use, closed in rows
+            DrillSummary(str(drill), str(warrant), self._number(use), bool(closed), bool(opened))
+            for drill, warrant, use, closed, opened in rows
         ]
 
     def _number(self, value: object) -> int:

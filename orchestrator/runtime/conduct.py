@@ -14,7 +14,8 @@ from orchestrator.fleet.load import FleetDocuments
 from orchestrator.journal.base import JournalStore
 from orchestrator.runtime.eventlog import EventLog
 from orchestrator.runtime.loop import Runtime
-from orchestrator.runtime.opening import open_drill
+from orchestrator.runtime.opening import Opened, open_drill
+from orchestrator.runtime.resuming import resume_drill
 from protocols.clock import Clock
 from protocols.controls import Actor
 from protocols.envelope import parse_envelope
@@ -142,12 +143,45 @@ class Conductor:
             nonce=lambda: secrets.token_hex(16),
             wall_ns=self.clock.wall_ns(),
         )
+        return await self._run(opened, here, started)
+
+    async def resume(
+        self, drill: str, *, started: Callable[[Runtime], Awaitable[None] | None] = lambda _runtime: None
+    ) -> Drill | None:
+        """Run a drill that was left unfinished to its end, without waiting for anybody: sites may be held.
+
+        Args:
+            drill: The drill.
+            started: Called with the runtime before it runs, to watch it or to be able to abort.
+
+        Returns:
+            The drill, or None if it was never opened: it is closed, and its use of the warrant spent.
+
+        Raises:
+            HaltdrillError: The drill cannot be taken up from here, or the journal failed.
+        """
+        opened = resume_drill(
+            self.documents,
+            drill,
+            self.signer,
+            self.store,
+            nonce=lambda: secrets.token_hex(16),
+            wall_ns=self.clock.wall_ns(),
+        )
+        if opened is None:
+            self.log.warning("drill.never_opened", drill=drill)
+            return None
+        return await self._run(opened, {}, started)
+
+    async def _run(
+        self, opened: Opened, here: Mapping[Party, Presence], started: Callable[[Runtime], Awaitable[None] | None]
+    ) -> Drill:
         runtime = Runtime(
             opened,
             self.store,
             self.transport,
             self.clock,
-            tick_s=min(0.05, approved.challenge_s / 4),
+            tick_s=min(0.05, opened.drill.warrant.challenge_s / 4),
             observers=[EventLog(opened.drill, self.log)],
         )
         runtime.presence.update(here)
