@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -84,7 +84,7 @@ def read_private_key(path: Path) -> Signer:
         raise ConfigError(
             "the private key is encrypted with a passphrase", where=str(path), remedy="decrypt it first"
         ) from None
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):  # internal: a curve's key of another curve's length
         raise ConfigError("holds no PEM (PKCS #8) private key", where=str(path)) from None
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigError("is a private key, but not an Ed25519 one", where=str(path))

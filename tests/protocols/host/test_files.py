@@ -241,3 +241,14 @@ def test_what_a_parser_quotes_is_shortened_and_its_place_is_kept(tmp_path: Path)
     with pytest.raises(ConfigError, match=r"is not TOML: .*line 2") as caught:
         read_toml(path, AgentConfig)
     assert len(str(caught.value)) < 600
+
+
+def test_a_key_of_another_length_than_its_curve_has_is_told(tmp_path: Path) -> None:
+    """OpenSSL fails inside itself at an Ed448 key of 32 bytes: still one clear error."""
+    pem = generate_private_pem().replace(b"MC4CAQAwBQYDK2Vw", b"MC4CAQAwBQYDK2Vx")
+    assert b"K2Vx" in pem
+    path = tmp_path / "x.key"
+    path.write_bytes(pem)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="no PEM"):
+        read_private_key(path)
