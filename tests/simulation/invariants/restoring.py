@@ -114,6 +114,8 @@ def was_back_after_a_stop(ran: Ran) -> Iterator[Found]:
                 one.at_ns for one in ran.accepts if one.acts and one.party == accept.party and one.n > accept.n
             ]
             for at_ns, until_ns, kind in _ends(ran, span, accept):
+                if accept.ended_ns is not None and any(accept.ended_ns <= one <= at_ns for one in superseded):
+                    continue  # a later order holds the site: what was over cannot be stopped again
                 begun_ns = max(at_ns, accept.at_ns)
                 due_ns = ran.due(begun_ns, STOP_BOUND_NS, *_hindrances(ran, span, accept.party))
                 over_ns = min(
