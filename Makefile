@@ -7,14 +7,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKS := deploy/locks
 # Debian packages that the tests need; installed by `make test` where it runs as root.
-DEBIAN_PACKAGES := mosquitto
+DEBIAN_PACKAGES := chromium iproute2 lnav mosquitto postgresql prometheus tmux
 # Passed on: `make drill ARGS=--lying-site`, `make test PYTEST_ARGS='-k wire'`.
 ARGS ?=
 PYTEST_ARGS ?=
 FUZZ_ARGS = $(if $(ARGS),$(ARGS),--all --seconds 300)
 JOBS ?= 2
 
-.PHONY: sim mutants help drill test lint format bench fuzz locks system-packages clean
+.PHONY: sim mutants kills help drill test lint format bench fuzz locks system-packages clean
 
 help:
 	@echo "make drill   run the demo (ARGS=--lying-site for the one that fails)"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench   the benchmarks"
 	@echo "make sim     whole drills in simulated bad weather (ARGS='--seeds 1000', ARGS='--seed 7')"
 	@echo "make mutants plant bugs one at a time, and see the simulation find each"
+	@echo "make kills   SIGKILL at random moments to every program of real drills (ARGS='--kills 200 --seed 7')"
 	@echo "make fuzz    hostile bytes at every way in (ARGS='--all --seconds 600')"
 	@echo "make clean   remove the environment and what the tools leave"
 
@@ -54,6 +55,9 @@ sim: $(VENV)/test.stamp
 mutants: $(VENV)/test.stamp
 	$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
+kills: $(VENV)/test.stamp system-packages
+	$(BIN)/python -m tests.e2e.kills $(ARGS)
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -79,7 +83,7 @@ system-packages:
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	  echo "installing$$missing"; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
 	else \
 	  echo "not installed:$$missing (tests that need them will be skipped)"; \
 	fi
@@ -89,7 +93,7 @@ UV ?= uv
 COMPILE := $(UV) pip compile pyproject.toml $(LOCKS)/build.in --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet
 locks:
-	$(COMPILE) --extra orchestrator -o $(LOCKS)/run.txt
+	$(COMPILE) --extra orchestrator --extra watch --extra web --extra metrics -o $(LOCKS)/run.txt
 	$(COMPILE) --extra test -c $(LOCKS)/run.txt -o $(LOCKS)/test.txt
 	$(COMPILE) --extra fuzz -c $(LOCKS)/test.txt -o $(LOCKS)/fuzz.txt
 

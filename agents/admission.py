@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from agents.decision import Decision, Draft, Level, Note
-from agents.events import Cause, Event, OrderAccepted, OrderEnded, OrderEnding, RungSeen, StepKey
+from agents.events import (
+    Cause,
+    Event,
+    OrderAccepted,
+    OrderEnded,
+    OrderEnding,
+    RungSeen,
+    StandingSeen,
+    StepKey,
+    WarrantRevoked,
+)
 from agents.reconcile import elapsed_ns, memory_of
 from agents.state import AgentState, Moment, prune
 from protocols.controls import CATALOGUE, Actor, Params, control_of
@@ -43,7 +53,7 @@ def decide_order(state: AgentState, frame: bytes, trust: SiteTrust, moment: Mome
             fields = _order_fields(known, digest)
             return Decision(again=state.receipts_of(digest), notes=(Note("debug", "order.repeat", fields),))
         case Refused():
-            return _refuse(state, admission)
+            return _refuse(state, admission, moment)
         case _:
             assert_never(admission)
 
@@ -77,7 +87,7 @@ def _accept(state: AgentState, admission: Accepted, moment: Moment) -> Decision:
     )
     draft = Draft(admission.digest, Outcome.ACCEPTED, f"{params.control} for {hold_ns / 1e9:g} s", order)
     fields = _order_fields(order, admission.digest) | {"control": params.control, "hold_s": hold_ns / 1e9}
-    events = (*_supersede(state, moment), accepted)
+    events = (*_stated(admission), *_supersede(state, moment), accepted)
     return Decision(events, (draft,), notes=(Note("info", "order.accepted", fields),))
 
 
@@ -118,7 +128,9 @@ def _note(state: AgentState, admission: Noted, moment: Moment, actor: Actor) -> 
         boot_id=moment.boot_id,
         matters_until_ns=parse_utc(admission.warrant.not_after),
     )
-    return Decision((seen,), notes=(Note("info", "rung.seen", fields | {"control": seen.later.control}),))
+    return Decision(
+        (*_stated(admission), seen), notes=(Note("info", "rung.seen", fields | {"control": seen.later.control}),)
+    )
 
 
 def _next_of(actor: Actor, later: list[Params]) -> Params:
@@ -140,7 +152,12 @@ def _step_key(order: Order) -> StepKey:
     return StepKey(warrant=order.warrant, use=order.use, step=order.step)
 
 
-def _refuse(state: AgentState, refused: Refused) -> Decision:
+def _stated(admission: Accepted | Noted | Refused) -> tuple[Event, ...]:
+    """Return what is remembered of the timekeeper's statement that an order carried."""
+    return () if admission.standing is None else (StandingSeen(seq=admission.standing.seq),)
+
+
+def _refuse(state: AgentState, refused: Refused, moment: Moment) -> Decision:
     """Answer a refusal once for each order and reason; after that with the very same receipt."""
     level: Level = "error" if refused.reason is Reason.EQUIVOCATION else "warning"
     fields = _order_fields(refused.order, refused.digest) | {"reason": refused.reason, "detail": refused.detail}
@@ -150,7 +167,11 @@ def _refuse(state: AgentState, refused: Refused) -> Decision:
         if receipt.order == refused.digest and receipt.reason is refused.reason and receipt.outcome is Outcome.REFUSED:
             return Decision(again=(receipt,), notes=notes, unsigned=unsigned)
     draft = Draft(refused.digest, Outcome.REFUSED, refused.detail, refused.order, reason=refused.reason)
-    return Decision(drafts=(draft,), notes=notes, unsigned=unsigned)
+    events = _stated(refused)
+    if refused.standing is not None and refused.order is not None and refused.reason is Reason.REVOKED:
+        # Only refused for now, it could come again with an older statement.
+        events = (*events, WarrantRevoked(warrant=refused.order.warrant, wall_ns=moment.wall_ns))
+    return Decision(events, (draft,), notes=notes, unsigned=unsigned)
 
 
 def _order_fields(order: Order | None, digest: str) -> dict[str, Any]:

@@ -206,11 +206,19 @@ class Ration:
 
 async def wait_for_event(clock: Clock, event: asyncio.Event, timeout_s: float) -> None:
     """Wait until `event` is set, or `timeout_s` of `clock` went by; clear it."""
-    waiter = asyncio.ensure_future(event.wait())
+    if event.is_set():
+        await asyncio.sleep(0)  # whoever sets it at every turn must not keep all others from theirs
+        event.clear()
+        return
     sleeper = asyncio.ensure_future(clock.sleep(timeout_s))
+
+    def wake(_: object) -> None:
+        event.set()
+
+    sleeper.add_done_callback(wake)
     try:
-        await asyncio.wait({waiter, sleeper}, return_when=asyncio.FIRST_COMPLETED)
+        await event.wait()
     finally:
-        waiter.cancel()
+        sleeper.remove_done_callback(wake)
         sleeper.cancel()
     event.clear()

@@ -27,6 +27,7 @@ class Cause(StrEnum):
     DRIVER = "driver_failed"
     STOPPING = "agent_stopping"
     SUPERSEDED = "superseded"
+    REVOKED = "revoked"
 
 
 class StepKey(Part):
@@ -187,6 +188,21 @@ class LeverLifted(Part):
     wall_ns: Int63
 
 
+class WarrantRevoked(Part):
+    """A tombstone: nothing of this warrant ever starts again."""
+
+    kind: Literal["warrant_revoked"] = "warrant_revoked"
+    warrant: Digest
+    wall_ns: Int63
+
+
+class StandingSeen(Part):
+    """A timekeeper's statement of this number was seen: none that is older is taken any more."""
+
+    kind: Literal["standing_seen"] = "standing_seen"
+    seq: Int63
+
+
 class ReceiptIssued(Part):
     """A receipt was signed. It is published only after this is on the disk.
 
@@ -236,6 +252,8 @@ class Snapshot(Part):
     receipts: tuple[ReceiptIssued, ...]
     rungs: tuple[RungEntry, ...] = ()
     armed: SiteArmed | None = None
+    revoked: tuple[WarrantRevoked, ...] = ()
+    standing_seq: Int63 = 0
 
 
 Event = Annotated[
@@ -250,6 +268,8 @@ Event = Annotated[
     | UseAborted
     | LeverEngaged
     | LeverLifted
+    | WarrantRevoked
+    | StandingSeen
     | ReceiptIssued
     | Snapshot,
     Field(discriminator="kind"),

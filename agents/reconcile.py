@@ -70,6 +70,8 @@ def memory_of(state: AgentState, moment: Moment) -> SiteMemory:
         released=frozenset(state.released),
         aborted=frozenset(state.aborted),
         engaged=frozenset(state.engaged),
+        revoked=frozenset(state.revoked),
+        standing_seq=state.standing_seq,
         veto=moment.veto,
     )
 
@@ -103,6 +105,7 @@ def end_cause(entry: HeldEntry, state: AgentState, moment: Moment) -> Cause | No
         (key in state.released, Cause.RELEASE),
         (key[:2] in state.aborted, Cause.ABORT),
         (bool(state.engaged), Cause.LEVER),
+        (key[0] in state.revoked, Cause.REVOKED),
         (moment.veto, Cause.VETO),
         (_clock_implausible(accepted, state, moment), Cause.CLOCK),
         (elapsed_ns(accepted, state, moment) >= accepted.hold_ns, Cause.HOLD_END),

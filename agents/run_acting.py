@@ -91,7 +91,7 @@ def run_acting(party: Party, authority: Callable[[], Authority], rescuer: Callab
         raise  # whoever has it looks after the site
     except HaltdrillError:
         # Without authority or memory it may obey nothing; but it must not leave its site halted either.
-        _restore_anyway(rescuer(), party.log)
+        _restore_anyway(rescuer(), party)
         if disk is not None:
             disk.close()
         raise
@@ -123,14 +123,14 @@ def _parts(party: Party, held: Authority, ledger: Ledger) -> AgentParts:
     )
 
 
-def _restore_anyway(driver: Driver, log: FilteringBoundLogger) -> None:
+def _restore_anyway(driver: Driver, party: Party) -> None:
     """Restore a site that carries our mark, when we cannot go on."""
     try:
         driver.start()
         if driver.observe().ours:
-            log.error("agent.restored", detail=driver.restore(), reason="cannot_start")
+            party.log.error(f"{party.actor.value}.restored", detail=driver.restore(), reason="cannot_start")
     except DriverError as error:
-        log.error("agent.restore.failed", detail=str(error))  # noqa: TRY400 - one line, no traceback
+        party.log.error(f"{party.actor.value}.restore.failed", detail=str(error))  # noqa: TRY400 - one line, no traceback
 
 
 def veto_file(path: Path | None) -> Callable[[], bool]:

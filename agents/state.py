@@ -23,8 +23,10 @@ from agents.events import (
     SiteArmed,
     SiteDisarmed,
     Snapshot,
+    StandingSeen,
     StepReleased,
     UseAborted,
+    WarrantRevoked,
 )
 from protocols.controls import DecommissionParams
 from protocols.limits import TOMBSTONES_MAX
@@ -45,7 +47,7 @@ HARD_TOMBSTONES_MAX = 2 * TOMBSTONES_MAX
 """Past this even tombstones are dropped: new orders are refused long before, so nothing is lost."""
 
 _NO_PAYLOAD = "0" * 64
-_STOPPED_BY = {Cause.VETO: Reason.VETO, Cause.LEVER: Reason.LEVER}
+_STOPPED_BY = {Cause.VETO: Reason.VETO, Cause.LEVER: Reason.LEVER, Cause.REVOKED: Reason.REVOKED}
 
 K = TypeVar("K")
 
@@ -119,6 +121,8 @@ class AgentState:
         holding: The key of the order that the site is not yet restored from, if there is one.
         rungs: Every rung of somebody else's that was seen and still matters, by its key.
         armed: The last arming, unless something disarmed it. Whether it has expired depends on the time.
+        revoked: When each revocation's tombstone was written, by warrant.
+        standing_seq: The highest number of a timekeeper's statement that was seen.
     """
 
     high_water_ns: int = 0
@@ -133,6 +137,8 @@ class AgentState:
     holding: OrderKey | None = None
     rungs: Mapping[OrderKey, SeenEntry] = field(default_factory=dict)
     armed: SiteArmed | None = None
+    revoked: Mapping[str, int] = field(default_factory=dict)
+    standing_seq: int = 0
 
     @property
     def live(self) -> HeldEntry | None:
@@ -142,7 +148,7 @@ class AgentState:
     @property
     def tombstones(self) -> int:
         """How many tombstones there are."""
-        return len(self.released) + len(self.aborted) + len(self.lifted)
+        return len(self.released) + len(self.aborted) + len(self.lifted) + len(self.revoked)
 
     def receipts_of(self, order: str) -> tuple[ReceiptIssued, ...]:
         """Return the receipts of one order that are still kept, oldest first, refusals apart."""
@@ -174,7 +180,7 @@ def fold(state: AgentState, record: Record) -> AgentState:
     return replace(state, high_water_ns=max(state.high_water_ns, record.wall_ns))
 
 
-def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911 - one for each kind
+def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911, PLR0912 - one for each kind
     """Return the memory after one event."""
     match event:
         case OrderAccepted():
@@ -198,6 +204,11 @@ def fold_event(state: AgentState, event: Event) -> AgentState:  # noqa: PLR0911 
         case LeverLifted(engagement=engagement):
             engaged = {digest: at for digest, at in state.engaged.items() if digest != engagement}
             return replace(state, engaged=engaged, lifted={**state.lifted, engagement: event.wall_ns})
+        case WarrantRevoked(warrant=warrant):
+            armed = _unless(state.armed, state.armed is not None and state.armed.key.warrant == warrant)
+            return replace(state, revoked={**state.revoked, warrant: event.wall_ns}, armed=armed)
+        case StandingSeen(seq=seq):
+            return replace(state, standing_seq=max(state.standing_seq, seq))
         case ReceiptIssued():
             return _issue(state, event)
         case Snapshot():
@@ -276,6 +287,7 @@ def prune(state: AgentState, now_ns: int) -> AgentState:
         released=recent(state.released),
         aborted=recent(state.aborted),
         lifted=recent(state.lifted),
+        revoked=recent(state.revoked),
     )
 
 
@@ -297,6 +309,8 @@ def snapshot(state: AgentState) -> Snapshot:
         receipts=tuple(state.receipts.values()),
         rungs=tuple(RungEntry(seen=entry.seen, noted=entry.noted) for entry in state.rungs.values()),
         armed=state.armed,
+        revoked=tuple(WarrantRevoked(warrant=warrant, wall_ns=at) for warrant, at in state.revoked.items()),
+        standing_seq=state.standing_seq,
     )
 
 
@@ -322,4 +336,6 @@ def _from_snapshot(event: Snapshot) -> AgentState:
         receipts={receipt.seq: receipt for receipt in event.receipts},
         rungs={entry.seen.order_key: SeenEntry(entry.seen, entry.noted) for entry in event.rungs},
         armed=event.armed,
+        revoked={stone.warrant: stone.wall_ns for stone in event.revoked},
+        standing_seq=event.standing_seq,
     )

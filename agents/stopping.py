@@ -1,20 +1,22 @@
-"""What is decided on a release, an abort or a move of the safety lever. Pure."""
+"""What is decided on a release, an abort, a revocation or a move of the safety lever. Pure."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 from agents.decision import Decision, Level, Note
-from agents.events import LeverEngaged, LeverLifted, StepKey, StepReleased, UseAborted
+from agents.events import LeverEngaged, LeverLifted, StepKey, StepReleased, UseAborted, WarrantRevoked
 from agents.state import HARD_TOMBSTONES_MAX, AgentState, Moment
 from protocols.envelope import Envelope, parse_envelope
 from protocols.errors import EnvelopeError, MessageError, TrustError
 from protocols.limits import TOMBSTONES_MAX
-from protocols.messages import Abort, Lever, Release
+from protocols.messages import Abort, Lever, Release, Revocation
 from protocols.reasons import TEXT, Reason
-from protocols.trust import SiteTrust, check_abort, check_lever, check_release
+from protocols.trust import SiteTrust, check_abort, check_lever, check_release, check_revocation
 
-_STOPS: dict[str, type[Release | Abort | Lever]] = {kind.payload_type(): kind for kind in (Release, Abort, Lever)}
+Stop = Release | Abort | Lever | Revocation
+
+_STOPS: dict[str, type[Stop]] = {kind.payload_type(): kind for kind in (Release, Abort, Lever, Revocation)}
 
 
 def decide_stop(state: AgentState, raw: bytes, trust: SiteTrust, moment: Moment) -> Decision:
@@ -43,16 +45,20 @@ def decide_stop(state: AgentState, raw: bytes, trust: SiteTrust, moment: Moment)
             return _on_abort(state, message, moment)
         case Lever():
             return _on_lever(state, message, envelope.digest, moment)
+        case Revocation():
+            return _on_revocation(state, message, moment)
         case _:
             assert_never(message)
 
 
-def _open_stop(envelope: Envelope, trust: SiteTrust) -> Release | Abort | Lever:
+def _open_stop(envelope: Envelope, trust: SiteTrust) -> Stop:
     kind = _STOPS.get(envelope.payload_type)
     if kind is Release:
         return check_release(envelope, trust.dispatchers, trust.fleet)
     if kind is Abort:
         return check_abort(envelope, trust.dispatchers, trust.approvers, trust.fleet)
+    if kind is Revocation:
+        return check_revocation(envelope, trust.approvers, trust.fleet)
     if kind is Lever:
         return check_lever(
             envelope, trust.policy, trust.approvers, trust.operators, site=trust.record.site, fleet=trust.fleet
@@ -81,6 +87,17 @@ def _on_abort(state: AgentState, abort: Abort, moment: Moment) -> Decision:
         return Decision(notes=(Note("error", "memory.full", fields),))
     stone = UseAborted(warrant=abort.warrant, use=abort.use, wall_ns=moment.wall_ns)
     return Decision((stone,), notes=(Note("warning", "stop.abort", fields),))
+
+
+def _on_revocation(state: AgentState, said: Revocation, moment: Moment) -> Decision:
+    steps = sorted({key[:3] for key in (*state.orders, *state.rungs) if key[0] == said.warrant})
+    if said.warrant in state.revoked:
+        return Decision(again=tuple(again for step in steps for again in state.receipts_of_step(step)))
+    fields = {"warrant": said.warrant, "detail": said.reason}
+    if _full(state, own=bool(steps)):
+        return Decision(notes=(Note("error", "memory.full", fields),))
+    stone = WarrantRevoked(warrant=said.warrant, wall_ns=moment.wall_ns)
+    return Decision((stone,), notes=(Note("warning", "stop.revocation", fields),))
 
 
 def _on_lever(state: AgentState, lever: Lever, digest: str, moment: Moment) -> Decision:

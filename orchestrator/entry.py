@@ -76,7 +76,20 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _orchestrator(arguments: list[str]) -> int:
     try:
-        from orchestrator.cli.main import app  # noqa: PLC0415 - needs the extra
+        match arguments:
+            case ["watch", *rest]:
+                # It is to be there at once, so it doesn't wait for what the other commands need.
+                from orchestrator.cli.watch_command import alone as app  # noqa: PLC0415 - needs the extra
+
+                name, arguments = "haltdrill watch", rest
+            case ["dashboard", *rest]:
+                from orchestrator.cli.dashboard_command import alone as app  # noqa: PLC0415 - likewise
+
+                name, arguments = "haltdrill dashboard", rest
+            case _:
+                from orchestrator.cli.main import app  # noqa: PLC0415 - needs the extra
+
+                name = "haltdrill"
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
@@ -84,7 +97,7 @@ def _orchestrator(arguments: list[str]) -> int:
             f"this command needs {error.name}, which is not installed",
             remedy="pip install 'haltdrill[orchestrator]'; only agent, witness and enforcer work without",
         ) from None
-    result = app(args=arguments, prog_name="haltdrill", standalone_mode=True)
+    result = app(args=arguments, prog_name=name, standalone_mode=True)
     return result if isinstance(result, int) else 0
 
 

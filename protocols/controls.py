@@ -44,6 +44,12 @@ class Actor(StrEnum):
 
 
 class _Params(BaseModel):
+    """What the parameters of every control have.
+
+    Attributes:
+        control: Which control they are of.
+    """
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
@@ -147,7 +153,12 @@ class PowerCutParams(_Params):
 
 
 class ArmedSite(_Params):
-    """A site and the nonce that its agent signed when it was armed."""
+    """A site and the nonce that its agent signed when it was armed.
+
+    Attributes:
+        site: The site.
+        nonce: The nonce.
+    """
 
     site: SiteId
     nonce: Nonce
@@ -264,6 +275,11 @@ CATALOGUE: dict[Control, ControlSpec] = {control: _spec(control) for control in 
 def control_of(params: Params) -> Control:
     """Return the kind of control that `params` belong to."""
     return Control(params.control)
+
+
+def comes_back(params: Params) -> bool:
+    """Tell whether there is anything that a site must be seen back from."""
+    return acts(params) and not CATALOGUE[control_of(params)].irreversible
 
 
 def acts(params: Params) -> bool:

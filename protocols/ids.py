@@ -108,4 +108,14 @@ def drill_id(wall_ns: int, plan: str, nonce_hex: str) -> str:
         nonce_hex: Unpredictable hex digits; the first six are used.
     """
     moment = datetime.fromtimestamp(wall_ns // _NS_PER_S, UTC)
-    return f"{moment:%Y%m%dt%H%M%Sz}-{plan[:42].strip('-')}-{nonce_hex[:6]}"
+    return f"{moment:%Y%m%dt%H%M%Sz}-{plan_in_id(plan)}-{nonce_hex[:6]}"
+
+
+def plan_in_id(plan: str) -> str:
+    """Return how a plan is called in the ids of its drills: a long name is cut off."""
+    return plan[:42].strip("-")
+
+
+def plan_of_drill(drill: str) -> str:
+    """Return what an id of a drill says of its plan, as `plan_in_id` does."""
+    return drill.partition("-")[2].rpartition("-")[0]

@@ -53,6 +53,11 @@ class Reason(StrEnum):
     ARMED_BEFORE = "armed_before"
     STALE_DISENGAGE = "stale_disengage"
     DRIVER_FAILED = "driver_failed"
+    REVOKED = "revoked"
+    NO_STANDING = "no_standing"
+    STALE_STANDING = "stale_standing"
+    OLD_STANDING = "old_standing"
+    OLD_POLICY = "old_policy"
 
 
 PROVOCABLE = frozenset(
@@ -104,5 +109,10 @@ TEXT: dict[Reason, str] = {
     Reason.ARMED_BEFORE: "the warrant that fires was issued before the site was armed",
     Reason.STALE_DISENGAGE: "disengages another engagement than the one in force",
     Reason.DRIVER_FAILED: "the driver could not act",
+    Reason.REVOKED: "the warrant was revoked",
+    Reason.NO_STANDING: "the policy asks for a timekeeper's statement, and the order carries none",
+    Reason.STALE_STANDING: "the timekeeper's statement is older than the policy allows, or from the future",
+    Reason.OLD_STANDING: "the timekeeper's statement is older than one that was seen here",
+    Reason.OLD_POLICY: "the timekeeper states a newer policy than this site holds",
 }
 """What each reason means, for people; a test holds it complete."""

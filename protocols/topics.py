@@ -5,7 +5,8 @@
     haltdrill/<fleet>/orders                       dispatcher -> agents      order + its warrant
     haltdrill/<fleet>/sites/<site>/orders          dispatcher -> agent, enforcer  rung order + warrant
     haltdrill/<fleet>/sites/<site>/licences        dispatcher -> agent       licence
-    haltdrill/<fleet>/stops                        anyone entitled -> all    release, abort, lever
+    haltdrill/<fleet>/stops                        anyone entitled -> all    release, abort, lever, revocation
+    haltdrill/<fleet>/standing                     timekeeper -> orchestrator  standing
     haltdrill/<fleet>/challenges                   dispatcher -> witnesses   challenge
     haltdrill/<fleet>/sites/<site>/ask             dispatcher -> a witness   recall
     haltdrill/<fleet>/sites/<site>/agent           agent -> orchestrator     receipt, licence request
@@ -47,8 +48,13 @@ class Topics:
 
     @property
     def stops(self) -> str:
-        """Where releases, aborts and the lever are broadcast."""
+        """Where releases, aborts, the lever and revocations are broadcast."""
         return f"{self.base}/stops"
+
+    @property
+    def standing(self) -> str:
+        """Where a timekeeper says what still counts."""
+        return f"{self.base}/standing"
 
     @property
     def challenges(self) -> str:
@@ -103,4 +109,5 @@ class Topics:
             f"{self.base}/sites/+/witness/+",
             f"{self.base}/sites/+/presence/+",
             self.stops,
+            self.standing,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,9 @@ def require(program: str, *, package: str) -> str:
         program: The executable's name.
         package: The Debian package that brings it.
     """
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ALSO_IN])
+    # PostgreSQL's programs lie in a folder for each of its versions: the newest first.
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ALSO_IN, *map(str, versions)])
     found = shutil.which(program, path=path)
     if found is not None:
         return found

@@ -17,6 +17,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -44,9 +45,12 @@ from protocols.messages import (
     Policy,
     Recall,
     Release,
+    Revocation,
     Root,
     SelectedSites,
     SiteRecord,
+    Standing,
+    StapledStanding,
     Step,
     Threshold,
     Warrant,
@@ -68,6 +72,7 @@ CPU_SIGNAL = "cpu_time_us"
 PROCESSES_SIGNAL = "live_processes"
 
 
+@cache
 def key_of(label: str) -> Signer:
     """Return the signer that belongs to `label`, the same one every time."""
     return signer_from_private(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(label.encode()).digest()))
@@ -79,6 +84,7 @@ def private_pem_of(label: str) -> bytes:
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+@cache
 def public_of(label: str) -> KeyRecord:
     """Return the public key record of the signer that belongs to `label`."""
     return record_of(key_of(label))
@@ -293,6 +299,33 @@ class Fleet:
         }
         return Abort(**(fields | changes))
 
+    def revocation(self, warrant: str, **changes: Any) -> Revocation:
+        """Revoke a warrant of a digest."""
+        fields: dict[str, Any] = {
+            "fleet": self.fleet,
+            "warrant": warrant,
+            "nonce": self.nonce(),
+            "issued_at": self.at(),
+            "reason": "it was a mistake",
+        }
+        return Revocation(**(fields | changes))
+
+    def standing(self, **changes: Any) -> Standing:
+        """State that everything stands, now."""
+        fields: dict[str, Any] = {
+            "fleet": self.fleet,
+            "seq": 100,
+            "issued_at": self.at(),
+            "policy_version": 1,
+            "revoked": (),
+            "levers": (),
+        }
+        return Standing(**(fields | changes))
+
+    def staple(self, standing: Standing, keeper: str = "timekeeper") -> StapledStanding:
+        """Seal a statement as a timekeeper does, to be stapled to an order."""
+        return StapledStanding(envelope=seal(standing, key_of(keeper)).decode())
+
     def lever(self, *, site: str | None = None, disengages: str | None = None, **changes: Any) -> Lever:
         """Make an engagement of the lever or, with `disengages`, its lifting."""
         fields: dict[str, Any] = {
@@ -331,6 +364,12 @@ class Fleet:
             last=last,
             nonce=self.nonce(),
         )
+
+
+def kept(standing_max_age_s: float | None = 30.0) -> dict[str, Any]:
+    """Return what makes a policy one with a timekeeper."""
+    keeper = OwnedKey(owner="time-office", key=public_of("timekeeper"))
+    return {"timekeepers": (keeper,), "standing_max_age_s": standing_max_age_s}
 
 
 def witness_names(count: int) -> tuple[str, ...]:

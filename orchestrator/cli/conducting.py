@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from orchestrator.cli.live_view import watch
 from orchestrator.core.drill import Drill
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.loop import Runtime
+from orchestrator.stopping.guard import Guard
 
 T = TypeVar("T")
 
@@ -77,7 +79,12 @@ def _signals(screen: _Screen, main: asyncio.Task[Any]) -> Iterator[None]:
 
 
 async def conduct_in_view(
-    conductor: Conductor, warrant: bytes, console: Console, *, beside: Coroutine[Any, Any, None] | None = None
+    conductor: Conductor,
+    warrant: bytes,
+    console: Console,
+    *,
+    beside: Coroutine[Any, Any, None] | None = None,
+    guard: Guard | None = None,
 ) -> Drill:
     """Run a drill with a live view on `console`.
 
@@ -87,17 +94,28 @@ async def conduct_in_view(
         console: Where the view is drawn.
         beside: Something that must not end while the drill runs, such as watching its children;
             when it raises, the drill is left and the error is raised.
+        guard: Looks after the stop conditions; None if there are none.
 
     Raises:
         HaltdrillError: The drill could not be opened, or could not go on.
         KeyboardInterrupt: The person left.
     """
     screen = _Screen(console)
-    return await _in_view(conductor.conduct(warrant, told=_Roll(console), started=screen.start), screen, beside)
+    async with AsyncExitStack() as stack:
+        conducted = conductor.conduct(warrant, told=_Roll(console), started=_started(screen, guard, stack))
+        return await _in_view(conducted, screen, beside)
 
 
-async def resume_in_view(conductor: Conductor, drill: str, console: Console) -> Drill | None:
+async def resume_in_view(
+    conductor: Conductor, drill: str, console: Console, *, guard: Guard | None = None
+) -> Drill | None:
     """Run a drill that was left unfinished to its end, with the same view.
+
+    Args:
+        conductor: What it is conducted with.
+        drill: The drill.
+        console: Where the view is drawn.
+        guard: Looks after the stop conditions; None if there are none.
 
     Returns:
         The drill, or None if it was never opened and is closed as that.
@@ -107,7 +125,17 @@ async def resume_in_view(conductor: Conductor, drill: str, console: Console) -> 
         KeyboardInterrupt: The person left.
     """
     screen = _Screen(console)
-    return await _in_view(conductor.resume(drill, started=screen.start), screen, None)
+    async with AsyncExitStack() as stack:
+        return await _in_view(conductor.resume(drill, started=_started(screen, guard, stack)), screen, None)
+
+
+def _started(screen: _Screen, guard: Guard | None, stack: AsyncExitStack) -> Callable[[Runtime], Awaitable[None]]:
+    async def started(runtime: Runtime) -> None:
+        screen.start(runtime)
+        if guard is not None:
+            await stack.enter_async_context(guard(runtime))
+
+    return started
 
 
 async def _in_view(conducted: Coroutine[Any, Any, T], screen: _Screen, beside: Coroutine[Any, Any, None] | None) -> T:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -29,8 +28,9 @@ from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.load import LoadedFleet, load_fleet
 from orchestrator.fleet.plan import load_plan
 from orchestrator.fleet.spec import FleetSpec
-from orchestrator.journal.lock import sole_writer
-from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.journal.base import JournalStore
+from orchestrator.journal.places import writing
+from orchestrator.logbook.writer import logbook
 from orchestrator.runtime.broker import EmbeddedBroker
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.leash import Leash
@@ -129,8 +129,7 @@ async def _demo(folder: Path, asked: Wanted, clock: SystemClock, console: Consol
             parties = DemoSites(leash, layout, folder / "logs")
             await _start(parties, loaded, asked, console)
             signer = read_private_key(layout.dispatcher_key)
-            journal = Path(loaded.config.journal)
-            with sole_writer(journal), closing(SqliteJournal(journal)) as store:
+            with writing(loaded.config.journal, loaded.trust.fleet) as store:
                 drill = await _conduct(loaded, store, parties, warrant, clock, console)
                 return write_files(store, drill.drill, signer, folder / "drills"), layout
 
@@ -147,12 +146,22 @@ async def _start(parties: DemoSites, loaded: LoadedFleet, asked: Wanted, console
 
 
 async def _conduct(
-    loaded: LoadedFleet, store: SqliteJournal, parties: DemoSites, warrant: bytes, clock: SystemClock, console: Console
+    loaded: LoadedFleet, store: JournalStore, parties: DemoSites, warrant: bytes, clock: SystemClock, console: Console
 ) -> Drill:
     filters = Topics(loaded.trust.fleet).orchestrator_filters()
     signer = read_private_key(Path(loaded.config.dispatcher_key))
     async with transport_to(loaded.config.broker, filters, clock, role="orchestrator") as transport:
-        conductor = Conductor(loaded.documents, signer, store, transport, clock, get_logger(), presence_s=PRESENCE_S)
+        log = get_logger()
+        conductor = Conductor(
+            loaded.documents,
+            signer,
+            store,
+            transport,
+            clock,
+            log,
+            presence_s=PRESENCE_S,
+            watched=[logbook(log, store)],
+        )
         return await conduct_in_view(conductor, warrant, console, beside=parties.watch())
 
 

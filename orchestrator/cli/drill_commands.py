@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.aborting import choose_drill, send_abort
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
-from orchestrator.cli.connecting import transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
+from orchestrator.cli.lever_command import WaitFlag
+from orchestrator.cli.log_files import writable_log
 from orchestrator.cli.plan_commands import PlanArgument
+from orchestrator.cli.proving import document_of, prove
+from orchestrator.cli.proving import tell as tell_back
 from orchestrator.cli.running import Desk, choose_unfinished, desk, resume_one, run_warrant
 from orchestrator.cli.screen import Screen
-from orchestrator.fleet.approve import check_same, open_warrant, warrant_path
+from orchestrator.fleet.approve import check_same, open_warrant
 from orchestrator.fleet.layout import DocumentsLayout
-from orchestrator.fleet.load import LoadedFleet, load_config, load_fleet
+from orchestrator.fleet.load import load_config, load_fleet
 from orchestrator.fleet.plan import load_plan
+from orchestrator.fleet.plan_waves import wave_of, waves_of
 from orchestrator.journal.base import DrillSummary
-from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.runtime.issuer import make_abort
+from orchestrator.journal.places import open_store, there_is
+from orchestrator.journal.urls import shown
 from protocols.errors import ConfigError, JournalError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, read_private_key
 from protocols.host.logs import configure
 from protocols.limits import ENVELOPE_MAX_BYTES
-from protocols.topics import Topics
-
-ABORT_REPEATS = 5
-ABORT_PAUSE_S = 0.5
-LOG_NAME = "haltdrill.log"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +49,9 @@ def run(
     warrant: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The approved warrant. By default PLAN's name with .warrant.json."),
+    ] = None,
+    wave: Annotated[
+        int | None, typer.Option(min=1, max=16, help="The wave to run, of a plan that has waves.", show_default=False)
     ] = None,
     fleet: FleetOption = None,
     wait_s: Annotated[
@@ -70,14 +72,15 @@ def run(
     source = load_plan(plan)
     folder = fleet_folder(fleet, plan)
     loaded = load_fleet(folder, clock.wall_ns())
-    path = warrant or warrant_path(plan)
+    chosen = wave_of(waves_of(source, plan, loaded.trust, now_ns=clock.wall_ns()), wave, str(plan))
+    path = warrant or chosen.warrant
     raw = _approved(path)
     _, approved, _ = open_warrant(raw, loaded.trust, str(path))
-    check_same(source, approved, loaded.trust, path, clock.wall_ns())
-    configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
+    check_same(chosen.source, approved, loaded.trust, path, clock.wall_ns())
+    configure("orchestrator", path=writable_log(loaded.config, log), level="debug", json=True)
     console = Screen(stderr=as_json)
     with desk(loaded, clock, console) as at:
-        finished = asyncio.run(run_warrant(at, path, raw, wait_s))
+        finished = asyncio.run(run_warrant(at, path, raw, wait_s, source.plan.stop_when))
         return _told(at, finished, as_json=as_json)
 
 
@@ -89,15 +92,6 @@ def _approved(path: Path) -> bytes:
             remedy="have the plan approved: haltdrill approve PLAN --key KEY",
         )
     return read_bytes(path, max_bytes=ENVELOPE_MAX_BYTES).strip()
-
-
-def _log_path(loaded: LoadedFleet, given: Path | None) -> Path:
-    path = given or (Path(loaded.config.log) if loaded.config.log else Path(loaded.config.drills) / LOG_NAME)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the folder cannot be made: {error.strerror}", where=str(path.parent)) from error
-    return path
 
 
 @run_command
@@ -119,12 +113,12 @@ def resume(
     """
     clock, console = SystemClock(), Screen(stderr=as_json)
     loaded = load_fleet(fleet_folder(fleet), clock.wall_ns())
-    journal = Path(loaded.config.journal)
-    if not journal.exists():
-        raise JournalError("there is no journal: no drill was run yet", where=str(journal))
-    configure("orchestrator", path=_log_path(loaded, log), level="debug", json=True)
+    journal = loaded.config.journal
+    if not there_is(journal):
+        raise JournalError("there is no journal: no drill was run yet", where=shown(journal))
+    configure("orchestrator", path=writable_log(loaded.config, log), level="debug", json=True)
     with desk(loaded, clock, console) as at:
-        chosen = choose_unfinished(at.store.drills(), drill, str(journal))
+        chosen = choose_unfinished(at.store.drills(), drill, journal)
         if chosen is None:
             if as_json:
                 print_json({"unfinished": []})
@@ -154,71 +148,37 @@ def abort(
         typer.Option(metavar="KEY", help="A dispatcher's or any approver's private key. By default the dispatcher's."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "aborted from the command line",
+    wait: WaitFlag = True,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """Stop a drill now: every site is released, at once and for good.
 
     The abort goes to the sites themselves, so it works when the orchestrator does not. Any single
-    approver's key will do.
+    approver's key will do. Then each site's return to steady state is shown, as witnesses saw it; where no
+    orchestrator runs the drill, it is ended from here.
     """
-    clock = SystemClock()
-    loaded = load_fleet(fleet_folder(fleet), clock.wall_ns())
-    key = key or Path(loaded.config.dispatcher_key)
-    signer = read_private_key(key)
-    trust = loaded.trust
-    if signer.public_key.keyid not in {*trust.dispatchers.keys, *trust.approvers.keys}:
-        raise ConfigError("this key is neither a dispatcher's nor an approver's", where=str(key))
-    store = SqliteJournal(Path(loaded.config.journal), read_only=True)
-    try:
-        chosen = _choose(store.drills(), drill, loaded.config.journal)
-        _, envelope = make_abort(
-            signer, trust.fleet, chosen.warrant, chosen.use, reason, secrets.token_hex(16), clock.wall_ns()
-        )
-        noted = asyncio.run(_abort(loaded, envelope.encode(), clock, store, chosen.drill))
-    finally:
-        store.close()
+    folder = fleet_folder(fleet)
+    sent = asyncio.run(send_abort(folder, drill, reason, key=key))
+    console = Screen(stderr=as_json)
+    for sentence in sent.sentences:
+        console.print(sentence, highlight=False)
+    loaded = load_fleet(folder, SystemClock().wall_ns())
+    if wait:
+        configure("orchestrator", path=writable_log(loaded.config, None), level="debug", json=True)
+    proofs = prove(loaded, [sent.drill], reason, console) if wait else []
+    tell_back(proofs, console)
     if as_json:
-        print_json({"drill": chosen.drill, "noted_by_orchestrator": noted})
-    else:
-        typer.echo(f"Sent to every site of {chosen.drill}: restore now, and never again under this use of the warrant.")
-        typer.echo(
-            "The orchestrator has it in its journal and is watching the sites come back."
-            if noted
-            else "The orchestrator has not taken note (it may not be running); the sites act on it all the same."
-        )
-    return ExitCode.PASSED
-
-
-def _choose(known: list[DrillSummary], wanted: str | None, journal: str) -> DrillSummary:
-    candidates = [entry for entry in known if (entry.drill == wanted if wanted else not entry.closed)]
-    if not candidates:
-        raise ConfigError(
-            f"there is no drill {wanted}" if wanted else "no drill is open",
-            where=journal,
-            remedy="list them with: haltdrill drills",
-        )
-    return candidates[-1]
-
-
-async def _abort(loaded: LoadedFleet, envelope: bytes, clock: SystemClock, store: SqliteJournal, drill: str) -> bool:
-    """Publish the abort, a few times since anything may be lost, and tell whether it was journalled."""
-    topics = Topics(loaded.trust.fleet)
-    async with transport_to(loaded.config.broker, [], clock, role="abort") as transport:
-        for _ in range(ABORT_REPEATS):
-            await transport.publish(topics.stops, envelope)
-            await clock.sleep(ABORT_PAUSE_S)
-            if any(b'"type":"drill.aborted"' in line for line in store.lines(drill)):
-                return True
-    return False
+        print_json({"drill": sent.drill, "noted_by_orchestrator": sent.noted, "drills": document_of(proofs)})
+    return ExitCode.PASSED if all(proof.proved for proof in proofs) else ExitCode.NOT_PASSED
 
 
 @run_command
 def drills(*, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
     """List the drills of a fleet, oldest first."""
-    path = Path(load_config(fleet_folder(fleet)).journal)
+    journal = load_config(fleet_folder(fleet)).journal
     known: list[DrillSummary] = []
-    if path.exists():
-        store = SqliteJournal(path, read_only=True)
+    if there_is(journal):
+        store = open_store(journal)
         try:
             known = store.drills()
         finally:
@@ -254,9 +214,9 @@ def export(
     folder = fleet_folder(fleet)
     loaded = load_fleet(folder, SystemClock().wall_ns())
     signer = read_private_key(Path(loaded.config.dispatcher_key))
-    store = SqliteJournal(Path(loaded.config.journal), read_only=True)
+    store = open_store(loaded.config.journal)
     try:
-        chosen = _choose(store.drills(), drill, loaded.config.journal)
+        chosen = choose_drill(store.drills(), drill, loaded.config.journal)
         if not chosen.closed or not chosen.opened:
             what = "was never opened" if chosen.closed else "has not come to its end"
             raise ConfigError(f"it {what}, so there is no evidence of it", where=f"drill {drill}")

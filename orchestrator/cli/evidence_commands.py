@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +10,17 @@ import typer
 
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
 from orchestrator.cli.evidence_words import told
-from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, claimed_fleet, result_of
+from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, claimed_fleet
 from orchestrator.evidence.documents import open_anchor
 from orchestrator.evidence.result import DrillResult
 from orchestrator.evidence.verifier import verify_bundle
 from orchestrator.fleet.load import load_config, read_roots
-from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.journal.places import open_store
+from orchestrator.journal.urls import shown
+from orchestrator.report.context import Context
 from orchestrator.report.formats import ReportFormat, render
+from orchestrator.report.reading import read_closed, regions_of
+from orchestrator.report.schema import schema_of
 from protocols.errors import ConfigError, HaltdrillError, JournalError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_bytes, write_atomic
@@ -85,10 +90,25 @@ def _fleet_id(given: str | None) -> str | None:
 
 @run_command
 def report(
-    drill: Annotated[str, typer.Argument(metavar="DRILL|BUNDLE", help="A drill's id, or a bundle's path.")],
+    drill: Annotated[
+        str | None, typer.Argument(metavar="DRILL|BUNDLE", help="A drill's id, or a bundle's path.", show_default=False)
+    ] = None,
     *,
-    form: Annotated[ReportFormat, typer.Option("--format", help="How it is written.")] = ReportFormat.HTML,
+    form: Annotated[
+        ReportFormat | None, typer.Option("--format", help="How it is written; html by default.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to. By default standard output.")] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DRILL|BUNDLE",
+            help="What to compare with. By default the last closed drill of the same plan in the same journal.",
+            show_default=False,
+        ),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Write the schema of --format json (the default) or csv instead.")
+    ] = False,
     fleet: FleetOption = None,
 ) -> None:
     """Write the report of a drill, from the fleet's journal or from a bundle.
@@ -96,16 +116,36 @@ def report(
     A bundle is recomputed, but believed to be of the fleet that it claims: whether it is, only
     `haltdrill verify` says, with a root that you trust.
     """
-    path = Path(drill)
-    result = _from_bundle(path) if path.is_file() else _from_journal(drill, fleet)
-    text = render(result, form)
+    if schema:
+        text = schema_of(form or ReportFormat.JSON)
+    elif drill is None:
+        raise ConfigError("which drill?", where="report", remedy="give a drill's id or a bundle; see: haltdrill drills")
+    else:
+        result, context = _read(drill, fleet, alone=previous is not None)
+        if previous is not None:
+            before, _ = _read(previous, fleet, alone=True)
+            context = replace(context, previous=_comparable(before, result))
+        text = render(result, form or ReportFormat.HTML, context)
     if out is None:
         typer.echo(text, nl=False)
     else:
         write_atomic(out, text.encode())
 
 
-def _from_bundle(path: Path) -> DrillResult:
+def _comparable(before: DrillResult, result: DrillResult) -> DrillResult:
+    if before.fleet != result.fleet or before.drill == result.drill:
+        what = "it is the same drill" if before.drill == result.drill else "it is of another fleet"
+        raise ConfigError(f"{what}, so there is nothing to compare", where=f"--previous {before.drill}")
+    return before
+
+
+def _read(drill: str, fleet: Path | None, *, alone: bool) -> tuple[DrillResult, Context]:
+    """Read a drill from a bundle or the journal; `alone`: without the one before."""
+    path = Path(drill)
+    return _from_bundle(path) if path.is_file() else _from_journal(drill, fleet, alone=alone)
+
+
+def _from_bundle(path: Path) -> tuple[DrillResult, Context]:
     """Return a bundle's result, recomputed. Its own root is believed, so this shows only that it is whole."""
     raw = read_bytes(path, max_bytes=BUNDLE_MAX_BYTES)
     fleet = claimed_fleet(raw)
@@ -116,20 +156,21 @@ def _from_bundle(path: Path) -> DrillResult:
         raise ConfigError(
             f"it is no whole bundle: {found.findings[0]}", where=str(path), remedy="see all with: haltdrill verify"
         )
-    return found.result
+    return found.result, Context(regions=regions_of(raw.split(b"\n")[1:]))
 
 
-def _from_journal(drill: str, fleet: Path | None) -> DrillResult:
+def _from_journal(drill: str, fleet: Path | None, *, alone: bool) -> tuple[DrillResult, Context]:
     if "/" in drill or drill.endswith(".jsonl"):
         raise ConfigError("there is no such file", where=drill)
-    path = Path(load_config(fleet_folder(fleet)).journal)
-    store = SqliteJournal(path, read_only=True)
+    journal = load_config(fleet_folder(fleet)).journal
+    path = shown(journal)
+    store = open_store(journal)
     try:
         if all(known.drill != drill for known in store.drills()):
-            raise ConfigError(f"there is no drill {drill}", where=str(path), remedy="list them with: haltdrill drills")
-        return result_of(store.lines(drill))
+            raise ConfigError(f"there is no drill {drill}", where=path, remedy="list them with: haltdrill drills")
+        return read_closed(store, drill, alone=alone)
     except JournalError as error:
-        if str(path) not in error.where:
+        if path not in error.where:
             error.where = f"{path}, {error.where}"
             error.remedy = error.remedy or "if the drill's bundle was kept elsewhere, verify and report that"
         raise

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,17 +20,19 @@ from orchestrator.cli.common import (
     run_command,
 )
 from orchestrator.cli.plan_commands import NONCE_BYTES, PlanArgument, plan_app
-from orchestrator.fleet.approve import Approval, prepare_approval, warrant_path
+from orchestrator.fleet.approve import Approval, prepare_approval
 from orchestrator.fleet.create import create_fleet
 from orchestrator.fleet.explain import approval_lines
 from orchestrator.fleet.load import load_documents
 from orchestrator.fleet.plan import load_plan
+from orchestrator.fleet.plan_waves import waves_of
 from orchestrator.fleet.spec import DEFAULT_PORT, FleetSpec, example_sites, mock_sites
 from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.host.files import read_private_key
 from protocols.trust import FleetTrust
 
+TIMEKEEPER_OWNER = "time-office"
 SITES = 5
 _SITES_MAX = 1_000
 
@@ -56,6 +59,9 @@ def init(
         int, typer.Option("--mock", min=0, max=_SITES_MAX, help="How many simulated sites, which do all controls.")
     ] = 0,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The broker's port on this machine.")] = DEFAULT_PORT,
+    timekeeper: Annotated[
+        bool, typer.Option("--timekeeper", help="Make a timekeeper, whose fresh statement every order must carry.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> ExitCode:
     """Make a fleet to start from: keys, signed documents, configuration and example plans.
@@ -66,7 +72,8 @@ def init(
     wanted = sites if sites is not None else 0 if mock else SITES
     if wanted + mock == 0:
         raise ConfigError("a fleet has one site at least", where="--sites", remedy="ask for one, real or --mock")
-    spec = FleetSpec(sites=(*example_sites(wanted), *mock_sites(mock)), port=port)
+    owner = TIMEKEEPER_OWNER if timekeeper else None
+    spec = FleetSpec(sites=(*example_sites(wanted), *mock_sites(mock)), port=port, timekeeper_owner=owner)
     layout = create_fleet(folder, spec, SystemClock().wall_ns())
     fleet = layout.fleet_id.read_text("ascii").strip()
     plan = layout.plans / "pause.yaml"
@@ -121,16 +128,24 @@ def approve(
     source = load_plan(plan)
     trust = load_documents(fleet_folder(fleet, plan), now_ns).trust
     signer = read_private_key(key)
+    waves = waves_of(source, plan, trust, now_ns=now_ns)
+    if warrant is not None and source.plan.waves:
+        raise ConfigError("cannot be given for a plan in waves", where="--warrant", remedy="each wave has its own file")
     with placed("key", key):
-        approval = prepare_approval(source, trust, signer, warrant or warrant_path(plan), nonce=_nonce, now_ns=now_ns)
+        approvals = [
+            prepare_approval(wave.source, trust, signer, warrant or wave.warrant, nonce=_nonce, now_ns=now_ns)
+            for wave in waves
+        ]
     if not as_json or not yes:
-        typer.echo(approval.text, err=as_json)
-    if not approval.already:
-        if not confirmed(f"\nApprove this as {approval.owner}?", yes=yes):
+        typer.echo("\n\n".join(approval.text for approval in approvals), err=as_json)
+    if not all(approval.already for approval in approvals):
+        what = "this" if len(approvals) == 1 else f"these {len(approvals)} waves"
+        if not confirmed(f"\nApprove {what} as {approvals[0].owner}?", yes=yes):
             typer.echo("Not approved; nothing was changed.", err=True)
             return ExitCode.USAGE
-        approval.write()
-    _say_approved(approval, trust, as_json=as_json)
+        for approval in approvals:
+            approval.write()
+    _say_approved(approvals, trust, as_json=as_json)
     return ExitCode.PASSED
 
 
@@ -138,21 +153,25 @@ def _nonce() -> str:
     return secrets.token_hex(NONCE_BYTES)
 
 
-def _say_approved(approval: Approval, trust: FleetTrust, *, as_json: bool) -> None:
+def _say_approved(approvals: Sequence[Approval], trust: FleetTrust, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "warrant": str(approval.path),
-                "digest": approval.warrant.digest(),
-                "owner": approval.owner,
-                "already": approval.already,
-                "approved_by": list(approval.approved_by),
-                "required": approval.required,
-                "missing": approval.missing,
-            }
-        )
+        documents = [_approved(approval) for approval in approvals]
+        print_json(documents[0] if len(documents) == 1 else {"waves": documents})
         return
-    done = f"{approval.owner} had approved this before; the warrant is unchanged" if approval.already else "Approved"
-    typer.echo(f"\n{done}: {approval.path}")
-    for line in approval_lines(approval.warrant, trust, approval.approved_by):
-        typer.echo(line)
+    for approval in approvals:
+        done = f"{approval.owner} had approved this before; the warrant is unchanged"
+        typer.echo(f"\n{done if approval.already else 'Approved'}: {approval.path}")
+        for line in approval_lines(approval.warrant, trust, approval.approved_by):
+            typer.echo(line)
+
+
+def _approved(approval: Approval) -> dict[str, Any]:
+    return {
+        "warrant": str(approval.path),
+        "digest": approval.warrant.digest(),
+        "owner": approval.owner,
+        "already": approval.already,
+        "approved_by": list(approval.approved_by),
+        "required": approval.required,
+        "missing": approval.missing,
+    }

@@ -16,15 +16,16 @@ from rich.text import Text
 
 from orchestrator.core.agenda import release_after_s
 from orchestrator.core.drill import Drill
-from orchestrator.core.grades import Grade, SiteStepResult, Verdict
+from orchestrator.core.grades import SiteStepResult
 from orchestrator.core.live import Live
 from orchestrator.core.samples import Instant
 from orchestrator.core.states import MEANING, Phase
 from orchestrator.core.wording import why
+from orchestrator.logbook.standing import Standing, params_at, standing
 from orchestrator.report.figures import count
-from orchestrator.report.wording import comes_back, name_of, phase_of, told
+from orchestrator.report.wording import name_of, phase_of, told
 from orchestrator.runtime.loop import Runtime
-from protocols.controls import LeaseParams, Params, control_of
+from protocols.controls import LeaseParams, control_of
 from protocols.ids import seconds_to_ns
 from protocols.messages import AGENT, Outcome, Receipt
 
@@ -40,8 +41,11 @@ _OWN_WORDS = {
     Outcome.RESTORED: "says restored",
     Outcome.NOTED: "noted it",
 }
-_HALTED = {Grade.WITNESSED, Grade.HELD}
-_LOUD = {Verdict.CONTRADICTED, Verdict.BROKEN, Verdict.NOT_RESTORED, Verdict.REFUSED}
+_ON_THE_WAY = {
+    Standing.ORDERED: "ordered",
+    Standing.SELF_REPORTED: "to be proven",
+    Standing.CORROBORATED: "nearly proven",
+}
 _CLIMBED_STYLE = "bold black on yellow"
 
 
@@ -85,7 +89,7 @@ def row_of(drill: Drill, live: Live, site: str) -> Row:
     state, style = _state(drill, live, site, result)
     known = len(drill.trust.records[site].witnesses)
     agreeing = len(result.agreeing) if result else 0
-    timed = result is not None and told(_params(drill, site)).timed
+    timed = result is not None and told(params_at(drill, site)).timed
     return Row(
         site=site,
         state=state,
@@ -97,14 +101,9 @@ def row_of(drill: Drill, live: Live, site: str) -> Row:
     )
 
 
-def _params(drill: Drill, site: str) -> Params:
-    """Return what is exercised at a site now: the control of the highest rung that was ordered there."""
-    return drill.warrant.steps[drill.step.number].rungs[drill.step.top(site)].params
-
-
 def _rung(drill: Drill, site: str) -> str:
     top, step = drill.step.top(site), drill.warrant.steps[drill.step.number]
-    return f"{top + 1}/{len(step.rungs)} {name_of(control_of(_params(drill, site))).upper()}" if top else ""
+    return f"{top + 1}/{len(step.rungs)} {name_of(control_of(params_at(drill, site))).upper()}" if top else ""
 
 
 def _own_word(drill: Drill, site: str, result: SiteStepResult | None) -> str:
@@ -116,7 +115,7 @@ def _own_word(drill: Drill, site: str, result: SiteStepResult | None) -> str:
         return DASH
     last = said[-1]
     word = _OWN_WORDS[last.outcome]
-    if last.outcome is Outcome.HALTED and told(_params(drill, site)).proved == "halted":
+    if last.outcome is Outcome.HALTED and told(params_at(drill, site)).proved == "halted":
         word = "says halted"
     return word if last.by == AGENT else f"{last.by} {word}"
 
@@ -126,37 +125,36 @@ def _is_of_step(drill: Drill, receipt: Receipt) -> bool:
     return order is not None and order.step == drill.step.number and order.case is None
 
 
-def _state(drill: Drill, live: Live, site: str, result: SiteStepResult | None) -> tuple[str, str]:
-    if result is None:
-        return "waiting", "dim"
-    if result.verdict in _LOUD:
-        return result.verdict.value.replace("_", " ").upper(), "bold red"
-    match drill.phase:
-        case Phase.PREFLIGHT:
-            return ("AT WORK", "green") if site in live.steady() else ("looking", "dim")
-        case Phase.ORDERED | Phase.RECOVERING | Phase.ABORTING:
-            return _exercised(drill, live, site, result)
+def _state(  # noqa: PLR0911 - one arm each
+    drill: Drill, live: Live, site: str, result: SiteStepResult | None
+) -> tuple[str, str]:
+    """Say where a site stands, in capitals where witnesses prove it, and its colour."""
+    stands = standing(drill, live, site, result)
+    words = told(params_at(drill, site))
+    if stands.loud:
+        return name(stands).upper(), "bold red"
+    match stands:
+        case Standing.WAITING:
+            return ("waiting" if result is None else "looking"), "dim"
+        case Standing.AT_WORK:
+            return "AT WORK", "green"
+        case Standing.COMING_BACK:
+            return "coming back", "yellow"
+        case Standing.BACK:
+            return words.back_briefly.upper(), "green"
+        case Standing.WITNESSED | Standing.HELD:
+            return words.proved.upper(), "bold cyan"
+        case Standing.ACCEPTED:
+            return words.going, "yellow"
+        case Standing.SELF_REPORTED | Standing.CORROBORATED | Standing.ORDERED:
+            return _ON_THE_WAY[stands], "yellow"
         case _:
-            return result.verdict.value.replace("_", " ").upper(), "green" if result.passed else "red"
+            return name(stands).upper(), "green" if stands is Standing.VERIFIED else "red"
 
 
-def _exercised(drill: Drill, live: Live, site: str, result: SiteStepResult) -> tuple[str, str]:
-    """Say where a site stands from the order on; where nothing was changed there is nothing to come back from."""
-    params = _params(drill, site)
-    if drill.phase is not Phase.ORDERED and comes_back(params):
-        return (told(params).back_briefly.upper(), "green") if site in live.back() else ("coming back", "yellow")
-    if result.grade in _HALTED:
-        return told(params).proved.upper(), "bold cyan"
-    return _on_the_way(result.grade, params), "yellow"
-
-
-def _on_the_way(grade: Grade, params: Params) -> str:
-    return {
-        Grade.SILENT: "ordered",
-        Grade.ACCEPTED: told(params).going,
-        Grade.SELF_REPORTED: "to be proven",
-        Grade.CORROBORATED: "nearly proven",
-    }.get(grade, grade.value)
+def name(stands: Standing) -> str:
+    """Return where a site stands as people read it."""
+    return stands.replace("_", " ")
 
 
 def headline(drill: Drill, now: Instant) -> str:

@@ -9,11 +9,17 @@ import typer
 
 from orchestrator.cli import (
     coverage_command,
+    dashboard_command,
     demo_command,
     drill_commands,
     evidence_commands,
     fleet_commands,
+    lever_command,
+    metrics_command,
+    serve_command,
     site_commands,
+    timekeeper_command,
+    watch_command,
 )
 from orchestrator.cli.common import EXIT_CODES_HELP
 
@@ -63,9 +69,15 @@ def _options(
 demo_command.register(app)
 fleet_commands.register(app)
 drill_commands.register(app)
+lever_command.register(app)
 evidence_commands.register(app)
 coverage_command.register(app)
+dashboard_command.register(app)
+metrics_command.register(app)
+serve_command.register(app)
 site_commands.register(app)
+timekeeper_command.register(app)
+watch_command.register(app)
 
 
 def main() -> None:

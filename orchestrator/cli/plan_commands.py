@@ -11,12 +11,18 @@ import typer
 from orchestrator.cli.common import ExitCode, FleetOption, JsonFlag, fleet_folder, print_json, run_command
 from orchestrator.evidence.fold import Folded, fold_journal
 from orchestrator.fleet.explain import explain_warrant
+from orchestrator.fleet.explain_schedule import explain_schedule, runs_text, schedule_warnings
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.load import load_config, load_documents
 from orchestrator.fleet.plan import PlanFile, load_plan, parse_plan
 from orchestrator.fleet.plan_check import all_dispatchers, check_plan, compile_plan
 from orchestrator.fleet.plan_fire import Arming, fire_plan
-from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.fleet.plan_schema import plan_schema, schema_of
+from orchestrator.fleet.plan_waves import waves_of
+from orchestrator.journal.places import open_store
+from orchestrator.journal.urls import shown
+from orchestrator.service.config import ServiceConfig
+from orchestrator.service.folder import closures_in
 from protocols.controls import DecommissionParams
 from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
@@ -41,36 +47,64 @@ def plan_check(plan: PlanArgument, *, fleet: FleetOption = None, as_json: JsonFl
     """
     now_ns = SystemClock().wall_ns()
     source, trust, sites = _checked(plan, fleet, now_ns)
+    waves = waves_of(source, plan, trust, now_ns=now_ns)
     steps = [step.name for step in source.plan.steps]
+    warnings = list(schedule_warnings(source.plan, now_ns))
     if as_json:
-        print_json({"plan": source.plan.name, "ok": True, "sites": list(sites), "steps": steps})
-    else:
-        word = "step" if len(steps) == 1 else "steps"
-        typer.echo(f"{plan}: good; {len(steps)} {word} at {len(sites)} of {len(trust.records)} sites")
+        said = {"plan": source.plan.name, "ok": True, "sites": list(sites), "steps": steps, "warnings": warnings}
+        print_json(said | ({"waves": [list(wave.sites) for wave in waves]} if source.plan.waves else {}))
+        return ExitCode.PASSED
+    word = "step" if len(steps) == 1 else "steps"
+    in_waves = f" in {len(waves)} waves" if source.plan.waves else ""
+    typer.echo(f"{plan}: good; {len(steps)} {word} at {len(sites)} of {len(trust.records)} sites{in_waves}")
+    for warning in warnings:
+        typer.echo(f"{plan}: note: {warning}")
     return ExitCode.PASSED
 
 
 @plan_app.command("explain", epilog="Example: haltdrill plan explain plans/pause.yaml")
 @run_command
-def plan_explain(plan: PlanArgument, *, fleet: FleetOption = None, as_json: JsonFlag = False) -> ExitCode:
-    """Say in words what a plan does, at which sites, for how long and how often."""
+def plan_explain(
+    plan: PlanArgument,
+    *,
+    fleet: FleetOption = None,
+    service: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder with service.yaml, for blackouts. By default that of PLAN."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> ExitCode:
+    """Say in words what a plan does, to whom, when, with whose approval; and list its next ten runs."""
     now_ns = SystemClock().wall_ns()
     source, trust, sites = _checked(plan, fleet, now_ns)
     nonce = secrets.token_hex(NONCE_BYTES)
     warrant = compile_plan(source.plan, trust, dispatchers=all_dispatchers(trust), nonce=nonce, now_ns=now_ns)
     text = explain_warrant(warrant, trust)
+    waves, closures = waves_of(source, plan, trust, now_ns=now_ns), closures_in(service or plan.absolute().parent)
+    text = "\n".join(part for part in (text, explain_schedule(source.plan, waves, closures, now_ns)) if part)
     if as_json:
         print_json(
             {
                 "plan": source.plan.name,
                 "sites": list(sites),
                 "owners_required": owners_required(trust.policy, warrant),
+                "next_runs": list(runs_text(source.plan, closures, now_ns)),
                 "text": text,
             }
         )
     else:
         typer.echo(text)
     return ExitCode.PASSED
+
+
+@plan_app.command("schema", epilog="Example: haltdrill plan schema > plan.schema.json")
+@run_command
+def plan_schema_command(
+    *,
+    service: Annotated[bool, typer.Option("--service", help="That of service.yaml instead.")] = False,
+) -> None:
+    """Print the JSON Schema of plans, for an editor that checks while you type."""
+    print_json(schema_of(ServiceConfig, "haltdrill service.yaml") if service else plan_schema())
 
 
 def _checked(plan: Path, fleet: Path | None, now_ns: int) -> tuple[PlanFile, FleetTrust, tuple[str, ...]]:
@@ -118,13 +152,13 @@ def plan_fire(
 
 
 def _folded(folder: Path, drill: str) -> Folded:
-    journal = Path(load_config(folder).journal)
-    store = SqliteJournal(journal, read_only=True)
+    journal = load_config(folder).journal
+    store = open_store(journal)
     try:
         known = [entry for entry in store.drills() if entry.drill == drill]
         if not known or not known[0].closed:
             what = "it has not come to its end" if known else f"there is no drill {drill}"
-            raise ConfigError(what, where=str(journal), remedy="list them with: haltdrill drills")
+            raise ConfigError(what, where=shown(journal), remedy="list them with: haltdrill drills")
         return fold_journal(store.lines(drill))
     finally:
         store.close()

@@ -13,15 +13,20 @@ from orchestrator.cli.common import placed
 from orchestrator.cli.conducting import conduct_in_view, resume_in_view
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import Finished, tell, write_files
-from orchestrator.fleet.layout import DocumentsLayout
+from orchestrator.cli.stopping import held_stops
+from orchestrator.fleet.layout import DocumentsLayout, FleetLayout
 from orchestrator.fleet.load import LoadedFleet
-from orchestrator.journal.base import DrillSummary
-from orchestrator.journal.lock import sole_writer
-from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.fleet.plan_book import conditions_of
+from orchestrator.journal.base import DrillSummary, JournalStore
+from orchestrator.journal.places import writing
+from orchestrator.journal.urls import shown
+from orchestrator.logbook.writer import logbook
 from orchestrator.runtime.conduct import Conductor
 from orchestrator.runtime.leash import Leash
 from orchestrator.runtime.opening import check_may_open
 from orchestrator.runtime.resuming import unfinished
+from orchestrator.stopping.guard import Guard, guarding
+from orchestrator.stopping.spec import StopCondition
 from protocols.envelope import parse_envelope
 from protocols.errors import ConfigError, JournalError
 from protocols.host.clock import SystemClock
@@ -45,7 +50,7 @@ class Desk:
 
     loaded: LoadedFleet
     signer: Signer
-    store: SqliteJournal
+    store: JournalStore
     clock: SystemClock
     console: Console
 
@@ -66,13 +71,32 @@ class Desk:
                     self.clock,
                     get_logger(),
                     presence_s=wait_s,
+                    watched=[logbook(get_logger(), self.store)],
                 )
 
-    async def finish(self, conductor: Conductor, drill: str) -> Finished | None:
-        """Run an unfinished drill to its end; None if it was never opened."""
+    async def finish(
+        self, conductor: Conductor, drill: str, conditions: Sequence[StopCondition] | None = None
+    ) -> Finished | None:
+        """Run an unfinished drill to its end; None if it was never opened.
+
+        Args:
+            conductor: What it is conducted with.
+            drill: The drill.
+            conditions: What ends it early; None: what its plan says, if that is still in the fleet's folder.
+        """
         self.console.print(f"unfinished  {drill}: taken up from its journal", soft_wrap=True, highlight=False)
-        done = await resume_in_view(conductor, drill, self.console)
+        if conditions is None:
+            conditions = conditions_of(FleetLayout(self.loaded.folder).plans, drill)
+        done = await resume_in_view(conductor, drill, self.console, guard=self.guard(conditions))
         return None if done is None else self.files(drill)
+
+    def guard(self, conditions: Sequence[StopCondition]) -> Guard | None:
+        """Return what looks after stop conditions, and say which; None if there are none."""
+        if not conditions:
+            return None
+        names = ", ".join(condition.name for condition in conditions)
+        self.console.print(f"stops when  {names}", soft_wrap=True, highlight=False)
+        return guarding(conditions, self.clock, get_logger())
 
     def files(self, drill: str) -> Finished:
         """Write what a drill leaves behind."""
@@ -92,8 +116,8 @@ def desk(loaded: LoadedFleet, clock: SystemClock, console: Console) -> Iterator[
         ConfigError: The dispatcher's key is missing or wrong.
         JournalError: Another process runs a drill on it, or it cannot be written.
     """
-    signer, journal = read_private_key(Path(loaded.config.dispatcher_key)), Path(loaded.config.journal)
-    with sole_writer(journal), contextlib.closing(SqliteJournal(journal)) as store:
+    signer = read_private_key(Path(loaded.config.dispatcher_key))
+    with writing(loaded.config.journal, loaded.trust.fleet) as store:
         yield Desk(loaded, signer, store, clock, console)
 
 
@@ -106,7 +130,9 @@ def never_opened(drill: str) -> JournalError:
     )
 
 
-async def run_warrant(at: Desk, path: Path, warrant: bytes, wait_s: float) -> Finished:
+async def run_warrant(
+    at: Desk, path: Path, warrant: bytes, wait_s: float, conditions: Sequence[StopCondition] = ()
+) -> Finished:
     """Run one use of a warrant, after finishing what was left unfinished.
 
     An unfinished drill of this very warrant is the run that is asked for.
@@ -116,6 +142,7 @@ async def run_warrant(at: Desk, path: Path, warrant: bytes, wait_s: float) -> Fi
         path: The warrant's file, for errors.
         warrant: The warrant's envelope.
         wait_s: How long to wait for absent parties.
+        conditions: What ends it early.
 
     Raises:
         HaltdrillError: A drill cannot be opened, taken up, or go on.
@@ -125,10 +152,11 @@ async def run_warrant(at: Desk, path: Path, warrant: bytes, wait_s: float) -> Fi
         # Before anybody is waited for: what is wrong with the warrant is said at once.
         with placed("warrant", path):
             check_may_open(at.loaded.documents, warrant, at.signer, at.store, wall_ns=at.clock.wall_ns())
+        held_stops(at.loaded).check(digest)
     ours: Finished | None = None
     async with at.conductor(wait_s) as conductor:
         for drill in left:
-            finished = await at.finish(conductor, drill.drill)
+            finished = await at.finish(conductor, drill.drill, conditions if drill.warrant == digest else None)
             if finished is None:
                 at.console.print(str(never_opened(drill.drill)), soft_wrap=True, highlight=False)
             elif drill.warrant == digest:
@@ -137,7 +165,7 @@ async def run_warrant(at: Desk, path: Path, warrant: bytes, wait_s: float) -> Fi
                 at.tell(finished)
         if ours is not None:
             return ours
-        done = await conduct_in_view(conductor, warrant, at.console)
+        done = await conduct_in_view(conductor, warrant, at.console, guard=at.guard(conditions))
     return at.files(done.drill)
 
 
@@ -164,13 +192,13 @@ def choose_unfinished(known: Sequence[DrillSummary], wanted: str | None, journal
         entry = next((entry for entry in known if entry.drill == wanted), None)
         if entry is None or entry.closed:
             what = f"there is no drill {wanted}" if entry is None else f"drill {wanted} has come to its end"
-            raise ConfigError(what, where=journal, remedy="list them with: haltdrill drills")
+            raise ConfigError(what, where=shown(journal), remedy="list them with: haltdrill drills")
         return wanted
     left = [entry.drill for entry in known if not entry.closed]
     if len(left) > 1:
         raise ConfigError(
             f"{len(left)} drills are unfinished: {', '.join(left)}",
-            where=journal,
+            where=shown(journal),
             remedy="name one: haltdrill resume DRILL",
         )
     return left[0] if left else None

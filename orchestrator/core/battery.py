@@ -43,6 +43,7 @@ class CaseAnswer(Part):
     """How a site answered one order of the battery.
 
     Attributes:
+        case: What was wrong with the order.
         refused: The reason of its refusal; null when it gave none.
         obeyed: Whether it accepted it, which is the worst there is.
     """

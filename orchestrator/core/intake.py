@@ -23,16 +23,18 @@ from protocols.messages import (
     Reading,
     Receipt,
     Release,
+    Revocation,
     Role,
+    Standing,
 )
 from protocols.reasons import TEXT, Reason
 from protocols.topics import Topics
-from protocols.trust import FleetTrust, check_abort, check_lever, check_release
+from protocols.trust import FleetTrust, check_abort, check_lever, check_release, check_revocation, check_standing
 from protocols.trust.fleet import KeySet
 
 _NO_OPERATORS = KeySet.of(())
 
-Said = Receipt | LicenceRequest | Reading | Closing | Presence | Release | Abort | Lever
+Said = Receipt | LicenceRequest | Reading | Closing | Presence | Release | Abort | Lever | Revocation | Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def _open(topic: str, envelope: Envelope, trust: FleetTrust) -> Said:
     topics = Topics(trust.fleet)
     if topic == topics.stops:
         return _open_stop(envelope, trust)
+    if topic == topics.standing:
+        return check_standing(envelope, trust.timekeepers, trust.fleet)
     site, place, name = _route(topic, topics)
     if site not in trust.records:
         raise TrustError(Reason.WRONG_SITE, "the fleet has no such site")
@@ -128,9 +132,11 @@ def _route(topic: str, topics: Topics) -> tuple[str, str, str]:
     raise TrustError(Reason.WRONG_TYPE, "nothing is expected on this topic")
 
 
-def _open_stop(envelope: Envelope, trust: FleetTrust) -> Release | Abort | Lever:
+def _open_stop(envelope: Envelope, trust: FleetTrust) -> Release | Abort | Lever | Revocation:
     if envelope.payload_type == Release.payload_type():
         return check_release(envelope, trust.dispatchers, trust.fleet)
+    if envelope.payload_type == Revocation.payload_type():
+        return check_revocation(envelope, trust.approvers, trust.fleet)
     if envelope.payload_type == Lever.payload_type():
         return check_lever(envelope, trust.policy, trust.approvers, _NO_OPERATORS, site="", fleet=trust.fleet)
     return check_abort(envelope, trust.dispatchers, trust.approvers, trust.fleet)

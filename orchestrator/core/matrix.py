@@ -10,17 +10,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from orchestrator.core.coverage import Cell, Coverage, Exercise, SiteRow, Standing, StandingCount, Trend
 from orchestrator.core.grades import Verdict
 from protocols.controls import CATALOGUE, Control
 from protocols.ids import format_utc
-from protocols.messages import SiteRecord
+from protocols.messages import Attribute
 
 SiteKey = tuple[str, str]
 """A fleet's id and a site of it."""
 
 _RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+class Listed(Protocol):
+    """What coverage has to know of a site: its record says it, or what a drill's log lists."""
+
+    @property
+    def site(self) -> str:
+        """Its name."""
+
+    @property
+    def owner(self) -> str:
+        """Whose site it is."""
+
+    @property
+    def mock(self) -> bool:
+        """Whether it is a mock site."""
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Its tags."""
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """What can be ordered of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +55,7 @@ class DrillDone:
     Attributes:
         digest: Digest of its journal's last record: two journals of one drill must agree.
         opened_ns: When it was opened, wall time.
-        records: The site records that it leant on.
+        records: The sites that it leant on.
         exercises: What was exercised, by site.
     """
 
@@ -40,7 +65,7 @@ class DrillDone:
     digest: str
     opened_ns: int
     aborted: bool
-    records: Mapping[str, SiteRecord]
+    records: Mapping[str, Listed]
     exercises: Mapping[str, tuple[Exercise, ...]]
 
 
@@ -61,7 +86,7 @@ class Wanted:
     older_than_ns: int | None = None
     since_ns: int | None = None
 
-    def has_site(self, record: SiteRecord) -> bool:
+    def has_site(self, record: Listed) -> bool:
         """Tell whether a site's row is wanted."""
         held = {entry.name: entry.value for entry in record.attributes}
         tagged = all(held.get(name) in accepted for name, accepted in self.tags.items())
@@ -76,16 +101,16 @@ class Wanted:
         return old and recent
 
 
-def roster_of(drills: Iterable[DrillDone]) -> dict[SiteKey, SiteRecord]:
+def roster_of(drills: Iterable[DrillDone]) -> dict[SiteKey, Listed]:
     """Return the sites of some drills, each with the record of the newest that leant on it."""
-    roster: dict[SiteKey, SiteRecord] = {}
+    roster: dict[SiteKey, Listed] = {}
     for drill in sorted(drills, key=lambda drill: (drill.opened_ns, drill.drill)):
         roster.update({(drill.fleet, site): record for site, record in drill.records.items()})
     return roster
 
 
 def build_coverage(
-    roster: Mapping[SiteKey, SiteRecord],
+    roster: Mapping[SiteKey, Listed],
     drills: Sequence[DrillDone],
     *,
     now_ns: int,
@@ -147,7 +172,7 @@ def _by_cell(drills: Iterable[DrillDone]) -> dict[tuple[str, str, Control], list
     return found
 
 
-def _row(fleet: str, record: SiteRecord, cells: tuple[Cell, ...]) -> SiteRow:
+def _row(fleet: str, record: Listed, cells: tuple[Cell, ...]) -> SiteRow:
     return SiteRow(
         fleet=fleet,
         site=record.site,
@@ -158,12 +183,12 @@ def _row(fleet: str, record: SiteRecord, cells: tuple[Cell, ...]) -> SiteRow:
     )
 
 
-def supports(record: SiteRecord, control: Control) -> bool:
+def supports(record: Listed, control: Control) -> bool:
     """Tell whether a control can be ordered of a site at all."""
     return control in record.controls and (record.mock or not CATALOGUE[control].mock_only)
 
 
-def _cell(control: Control, record: SiteRecord, listed: Sequence[Exercise], now_ns: int, max_age_ns: int) -> Cell:
+def _cell(control: Control, record: Listed, listed: Sequence[Exercise], now_ns: int, max_age_ns: int) -> Cell:
     if not supports(record, control):
         return Cell(control=control, standing=Standing.UNSUPPORTED)
     done = [exercise for exercise in listed if exercise.counts]

@@ -7,7 +7,8 @@ are again what they were before the order. Where it begins depends on what had b
 - work that was capped: with a reading from which every prefix, of at least the trace's lead, is
   surely over the cap, so that slow work at its beginning is not hidden by the average for longer
   than that. Work was back by A of the reading that ends the first such prefix;
-- work that went on: with any reading surely after the release. All was well by its A.
+- work that went on: with any reading surely after the release. All was well by A of the first reading
+  from there on whose interval shows work: a dwell in band may hide a short standstill at its beginning.
 
 The dwell is not part of the restore time, as it is none of the response time.
 """
@@ -59,8 +60,18 @@ def recovery(voice: Voice, released: Instant, dwell_ns: int) -> Recovery | None:
             and _over_caps(trace, i, ends_at, j)
             and all(as_before(trace, k) for k in range(ends_at, j + 1))
         ):
-            return Recovery(trace.before[ends_at], lower(trace, i))
+            begun = _at_work(trace, ends_at, j, voice) if starts is _after_release else ends_at
+            return Recovery(trace.before[begun], lower(trace, i))
     return None
+
+
+def _at_work(trace: Trace, first: int, last: int, voice: Voice) -> int:
+    """Return the first of some readings whose interval shows work; the very first one when none has to."""
+    for k in range(max(first, 1), last + 1):
+        grown = (grown_between(trace, k - 1, k, rate.signal) for rate in voice.work)
+        if connected(trace, k - 1, k) and any(units is not None and units > 0 for units in grown):
+            return k
+    return first
 
 
 Starts = Callable[[Trace, Instant], Iterator[tuple[int, int]]]

@@ -10,8 +10,9 @@ from pydantic import Field
 from orchestrator.core.battery import CaseAnswer
 from orchestrator.core.causes import Cause
 from protocols.controls import Control
-from protocols.ids import Digest, Name, Nonce, SignalName
+from protocols.ids import Digest, Int63, Name, Nonce, SignalName
 from protocols.messages import Part, Proof
+from protocols.messages.orders import RungNumber
 from protocols.reasons import Reason
 
 
@@ -66,6 +67,8 @@ class SignalSeen(Part):
     """Something that a witness said and that people must read: what was wrong, or what was to be listed.
 
     Attributes:
+        witness: Which of the site's witnesses.
+        signal: The signal's name.
         value: What the fact said; of a rate that left its band, the word of what that means.
     """
 
@@ -78,17 +81,22 @@ class RungResult(Part):
     """What one rung of a ladder did at one site.
 
     Attributes:
-        response_lower_ns: From this rung's own order; likewise the upper bound.
+        rung: Its number, from 0.
+        control: What was exercised on it.
+        verdict: What was found of it.
+        cause: Why that is no better; null when it is `verified`.
+        response_lower_ns: The site halted no earlier than this after the rung's own order; null if not seen halted.
+        response_upper_ns: And no later than this.
         response_limit_s: The rung's own limit.
         why_next: Why the site climbed to the next rung; null for the last.
     """
 
-    rung: int
+    rung: RungNumber
     control: Control
     verdict: Verdict
     cause: Cause | None
-    response_lower_ns: int | None
-    response_upper_ns: int | None
+    response_lower_ns: Int63 | None
+    response_upper_ns: Int63 | None
     response_limit_s: float
     why_next: Cause | None = None
 
@@ -124,11 +132,11 @@ class SiteStepResult(Part):
     grade: Grade
     verdict: Verdict
     cause: Cause | None
-    response_lower_ns: int | None
-    response_upper_ns: int | None
-    restore_lower_ns: int | None
-    restore_upper_ns: int | None
-    dwell_ns: int | None
+    response_lower_ns: Int63 | None
+    response_upper_ns: Int63 | None
+    restore_lower_ns: Int63 | None
+    restore_upper_ns: Int63 | None
+    dwell_ns: Int63 | None
     agreeing: tuple[str, ...]
     dissenting: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -136,9 +144,9 @@ class SiteStepResult(Part):
     held: bool
     receipts: ReceiptSummary
     control: Control = Control.PAUSE
-    rung: int = 0
+    rung: RungNumber = 0
     rungs: tuple[RungResult, ...] = ()
-    total_upper_ns: int | None = None
+    total_upper_ns: Int63 | None = None
     battery: tuple[CaseAnswer, ...] = ()
     seen: tuple[SignalSeen, ...] = ()
 

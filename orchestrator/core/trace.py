@@ -19,6 +19,10 @@ over A_i comes within the maximum gap, the work after reading i is at most eps *
 A counter bridges a lost reading, a peak or a fact does not. A reading that lacks a needed signal
 bridges nothing. All arithmetic is exact, in integers.
 
+A reading that quotes a challenge of another drill, which goes on at the same time elsewhere in the fleet,
+brackets nothing here: it would only cut an interval into two that prove less. Unless it shows something
+wrong it is passed over, as a link of the chain.
+
 Of a *cap* no single interval is judged, since capped work may come in bursts, and of the prefixes
 only those over a proven span of at least the maximum gap (`lead_ns`), which the width of a bracket
 matters little to. It is active, and so is a rate that leaves its band, only over a whole window of a
@@ -34,7 +38,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -118,6 +122,7 @@ class Trace:
     _last_after: Instant = NEVER
     _last_seq: int | None = None
     _lossy: bool = False
+    _passed: Sample | None = None
     _clock: ClockFit = field(default_factory=ClockFit)
     _windows: Windows = field(init=False)
     _failed: int = 0
@@ -150,7 +155,7 @@ class Trace:
             more.clear()
         self._segment = self._next_lasting = self._taken = self._failed = 0
         self._windows = Windows(self.criterion, self.dwell_ns)
-        self._last_after, self._last_seq, self._lossy = NEVER, None, False
+        self._last_after, self._last_seq, self._lossy, self._passed = NEVER, None, False, None
         self._clock = ClockFit()
         self._rewrites = self.track.rewrites
 
@@ -163,11 +168,38 @@ class Trace:
             self.dishonest = bool(self._clock.take(*sample.clock, bracket)) or self.dishonest
         if sample.link_only:
             return
+        if sample.quoted is None and self.readings and self._shows_nothing_wrong(sample):
+            self._passed = sample
+            return
+        if self._passed is not None:
+            self.dishonest = self._fell(self._passed, sample) or self.dishonest
+            self._passed = None
         self.readings.append(sample)
         self.after.append(bracket.after)
         self.before.append(bracket.before)
         self._join(len(self.readings) - 1, lossy=self._lossy)
         self._lossy = False
+
+    def _shows_nothing_wrong(self, sample: Sample) -> bool:
+        """Tell whether nothing would be known less of the interval around a reading if it had not been taken."""
+        criterion, before = self.criterion, self._passed or self.readings[-1]
+        levels = all(
+            (peak := sample.peaks.get(name)) is not None and peak <= level for name, level in criterion.at_most
+        )
+        facts = all(
+            wanted.says(sample.facts.get(wanted.name), sample.digests.get(wanted.name)) for wanted in criterion.facts
+        )
+        comparable = all(_growth(before, sample, name) is not None for name in self._counters())
+        return levels and facts and comparable and not self._fell(before, sample)
+
+    def _counters(self) -> Iterator[str]:
+        for named in (self.criterion.watched, self.criterion.quiet, self.criterion.ceilings):
+            yield from (name for name, _ in named)
+        yield from (band.name for band in self.criterion.bands)
+
+    def _fell(self, old: Sample, new: Sample) -> bool:
+        """Tell whether a counter decreased within its epoch."""
+        return any((grown := _growth(old, new, name)) is not None and grown < 0 for name in self._counters())
 
     def _join(self, j: int, *, lossy: bool) -> None:
         """Let reading j extend, or end, the runs that reach its predecessor; and start its own."""

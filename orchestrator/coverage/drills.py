@@ -175,7 +175,7 @@ def _exercise(drill: _Drill, number: int, site: str, rung: int, found: SiteStepR
         aborted=drill.aborted,
         verdict=found.verdict,
         cause=found.cause,
-        said=_said(found)[:SAID_MAX_CHARS],
+        said=said(found)[:SAID_MAX_CHARS],
         response_lower_ns=found.response_lower_ns,
         response_upper_ns=found.response_upper_ns,
         response_limit_ns=seconds_to_ns(stated.response_limit_s),
@@ -184,7 +184,8 @@ def _exercise(drill: _Drill, number: int, site: str, rung: int, found: SiteStepR
     )
 
 
-def _said(found: SiteStepResult | RungResult) -> str:
+def said(found: SiteStepResult | RungResult) -> str:
+    """Return the verdict as a sentence, with its reason."""
     if isinstance(found, SiteStepResult):
         return explain(found)
     word = found.verdict.replace("_", " ").capitalize()

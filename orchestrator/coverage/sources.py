@@ -7,12 +7,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.core.matrix import DrillDone, SiteKey, roster_of
+from orchestrator.core.matrix import DrillDone, Listed, SiteKey, roster_of
 from orchestrator.coverage.drills import read_drill
 from orchestrator.evidence.bundle import BUNDLE_MAX_BYTES, HEADER_MAX_BYTES, LINES_MIN, Seal, read_header
 from orchestrator.fleet.layout import CONFIG_NAME
 from orchestrator.fleet.load import load_config, load_documents
-from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.journal.places import open_store, there_is
+from orchestrator.journal.urls import shown
 from protocols.envelope import parse_envelope
 from protocols.errors import ConfigError, JournalError, TrustError, UntrustedInput
 from protocols.host.files import read_bytes
@@ -54,7 +55,7 @@ class Gathered:
                 remedy="ask haltdrill verify which of them",
             )
 
-    def roster(self) -> dict[SiteKey, SiteRecord]:
+    def roster(self) -> dict[SiteKey, Listed]:
         """Return the sites to cover: those of a fleet's folder, else those that its drills leant on."""
         others = [drill for drill in self.drills.values() if drill.fleet not in self.rosters]
         roster = roster_of(others)
@@ -87,7 +88,7 @@ def gather(paths: Sequence[Path], now_ns: int) -> Gathered:
         if path.is_dir():
             _folder(path, gathered, now_ns)
         elif read_start(path).startswith(_SQLITE_MAGIC):
-            _journal(path, gathered)
+            _journal(str(path), gathered)
         else:
             _bundle(path, gathered)
     gone = gathered.gone()
@@ -122,13 +123,13 @@ def _folder(path: Path, gathered: Gathered, now_ns: int) -> None:
         gathered.notes.append(
             f"the sites are those that drills leant on, for the fleet's own list has expired: {error}"
         )
-    journal = Path(config.journal)
-    if journal.exists():
-        _journal(journal, gathered)
+    if there_is(config.journal):
+        _journal(config.journal, gathered)
 
 
-def _journal(path: Path, gathered: Gathered) -> None:
-    with closing(SqliteJournal(path, read_only=True)) as store:
+def _journal(where: str, gathered: Gathered) -> None:
+    path = Path(shown(where))
+    with closing(open_store(where)) as store:
         for known in store.drills():
             if known.closed and not known.opened:
                 continue  # a crash was before its first record: it said nothing to anybody

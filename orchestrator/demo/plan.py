@@ -65,7 +65,8 @@ def demo_plan(sites: Sequence[str], controls: Sequence[Control], now_ns: int, pa
     pace = paced(pace, len(sites))
     steps = [step_of(control, pace, PROTECTED) for control in controls]
     text = "".join(step_yaml(step, pace) for step in steps)
-    return _head("The demo: one step for each control", sites, sum(hold_s(step, pace) for step in steps), now_ns) + text
+    held_s = sum(hold_s(step, pace) + pace.restore_limit_s for step in steps)
+    return _head("The demo: one step for each control", sites, held_s, now_ns) + text
 
 
 def ladder_plan(sites: Sequence[str], now_ns: int) -> str:

@@ -23,7 +23,8 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field, ValidationError
 
 from orchestrator.evidence.fold import fold_journal
-from orchestrator.evidence.result import DrillResult, build_result
+from orchestrator.evidence.result import DrillResult
+from orchestrator.evidence.stating import build_result
 from orchestrator.journal.base import JournalStore
 from protocols.envelope import seal
 from protocols.errors import JournalError

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.core.events import DocumentKind
-from orchestrator.evidence.result import Background
+from orchestrator.evidence.stating import Background
 from orchestrator.journal.chain import ChainReader, Record, stamped_of
 from protocols.envelope import parse_envelope
 from protocols.errors import JournalError, UntrustedInput

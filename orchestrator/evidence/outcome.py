@@ -18,7 +18,8 @@ from orchestrator.evidence.checks.receipts import told_by_receipts
 from orchestrator.evidence.checks.spoken import demand
 from orchestrator.evidence.clocks import check_clocks
 from orchestrator.evidence.findings import Findings
-from orchestrator.evidence.result import Background, DrillResult, build_result
+from orchestrator.evidence.result import DrillResult
+from orchestrator.evidence.stating import Background, build_result
 from orchestrator.journal.chain import Record
 from protocols.envelope import open_envelope, parse_envelope
 from protocols.errors import HaltdrillError, JournalError

@@ -1,4 +1,4 @@
-"""The machine-readable result of a drill: one strict model, computed purely from a folded drill.
+"""The machine-readable result of a drill: one strict model, computed purely (`orchestrator.evidence.stating`).
 
 The exporter writes it into the bundle; the verifier computes it again and compares byte for byte;
 every report is rendered from it. All durations are whole nanoseconds.
@@ -6,41 +6,15 @@ every report is rendered from it. All durations are whole nanoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.core.covering import liars_tolerated
-from orchestrator.core.drill import Drill
 from orchestrator.core.grades import SiteStepResult, Verdict
 from protocols.controls import ControlParams
-from protocols.errors import JournalError
-from protocols.ids import Digest, DrillId, Int63, KeyId, Name, Owner, SiteId, Text, UtcTime, seconds_to_ns
-from protocols.messages import Rung, SiteRecord, Step
+from protocols.ids import Digest, DrillId, Int63, KeyId, Name, Owner, SiteId, Text, UtcTime
 from protocols.messages.base import Part
 from protocols.messages.orders import RungNumber, StepNumber, UseNumber
-from protocols.trust import owners_required
-
-Results = Mapping[tuple[int, str], SiteStepResult]
-
-
-@dataclass(frozen=True, slots=True)
-class Background:
-    """What the result says of a drill that its fold doesn't keep.
-
-    Attributes:
-        approved_by: The owners whose approvals of the warrant were counted.
-        opened_at: Wall time of the record that opened the drill.
-        ended_at: Wall time of its last record.
-        software: The orchestrator's name and version.
-    """
-
-    approved_by: tuple[str, ...]
-    opened_at: str
-    ended_at: str
-    software: str
 
 
 class ToleranceResult(Part):
@@ -76,7 +50,13 @@ class SiteResult(Part):
 
 
 class RungStated(Part):
-    """A rung of a step's ladder, as it was approved."""
+    """A rung of a step's ladder, as it was approved.
+
+    Attributes:
+        rung: Its number, from 1.
+        params: What is exercised on it, with all its parameters.
+        response_limit_ns: Within what time after its own order a site must be as ordered.
+    """
 
     rung: RungNumber
     params: ControlParams
@@ -173,100 +153,3 @@ class DrillResult(Part):
     def encode(self) -> bytes:
         """Return its one encoding: a line of JSON without the line's end."""
         return self.model_dump_json().encode()
-
-
-def build_result(drill: Drill, background: Background, results: Results) -> DrillResult:
-    """Compute the result of a drill whose every site has a verdict in `results` for every step.
-
-    Raises:
-        KeyError: A verdict is missing.
-        JournalError: A verdict is about a rung that its step has not.
-    """
-    warrant = drill.warrant
-    steps = tuple(_step(drill, number, step, results) for number, step in enumerate(warrant.steps))
-    totals = _totals(drill, [site.result for step in steps for site in step.sites])
-    return DrillResult(
-        drill=drill.drill,
-        plan=warrant.plan,
-        title=warrant.title,
-        fleet=drill.trust.fleet,
-        demo=drill.trust.root.root.demo,
-        warrant=warrant.digest(),
-        use=drill.use,
-        uses=warrant.uses,
-        not_before=warrant.not_before,
-        not_after=warrant.not_after,
-        approved_by=background.approved_by,
-        threshold=owners_required(drill.trust.policy, warrant),
-        dispatcher=drill.dispatcher,
-        dispatcher_owner=drill.trust.dispatchers.owners[drill.dispatcher],
-        software=background.software,
-        opened_at=background.opened_at,
-        ended_at=background.ended_at,
-        audience=drill.audience,
-        steps=steps,
-        totals=totals,
-        aborted=drill.aborted,
-        abort_reason=drill.abort_reason,
-        passed=not drill.aborted and totals.passed == totals.judged,
-    )
-
-
-def _step(drill: Drill, number: int, step: Step, results: Results) -> StepResult:
-    ordered = number < len(drill.steps) and drill.steps[number].ordered is not None
-    return StepResult(
-        step=number,
-        name=step.name,
-        params=step.params,
-        ordered=ordered,
-        hold_ns=seconds_to_ns(step.hold_s),
-        response_limit_ns=seconds_to_ns(step.response_limit_s),
-        dwell_ns=seconds_to_ns(step.dwell_s),
-        restore_limit_ns=seconds_to_ns(step.restore_limit_s),
-        max_gap_ns=seconds_to_ns(step.max_gap_s),
-        quorum=step.quorum,
-        ladder=tuple(
-            RungStated(rung=place, params=rung.params, response_limit_ns=seconds_to_ns(rung.response_limit_s))
-            for place, rung in enumerate(step.ladder, start=1)
-        ),
-        sites=tuple(_site(drill, step, site, results[number, site]) for site in drill.audience),
-    )
-
-
-def _site(drill: Drill, step: Step, site: str, result: SiteStepResult) -> SiteResult:
-    record = drill.trust.records[site]
-    by_rung = tuple(_tolerance(record, step, rung) for rung in step.rungs)
-    if result.rung >= len(by_rung):
-        raise JournalError(f"the verdict on site {site} is about rung {result.rung}, which its step has not")
-    return SiteResult(
-        site=site,
-        owner=record.owner,
-        mock=record.mock,
-        tolerates=by_rung[result.rung],
-        ladder_tolerates=by_rung if step.ladder else (),
-        result=result,
-    )
-
-
-def _tolerance(record: SiteRecord, step: Step, rung: Rung) -> ToleranceResult:
-    found = liars_tolerated(record, step.quorum, rung.params)
-    return ToleranceResult(
-        owners=found.owners,
-        false_quiet=found.false_quiet,
-        absent=found.absent,
-        false_active=found.false_active,
-    )
-
-
-def _totals(drill: Drill, found: Sequence[SiteStepResult]) -> Totals:
-    return Totals(
-        sites=len(drill.audience),
-        steps=len(drill.warrant.steps),
-        judged=len(found),
-        passed=sum(result.passed for result in found),
-        verdicts=tuple(
-            VerdictCount(verdict=verdict, count=sum(result.verdict is verdict for result in found))
-            for verdict in Verdict
-        ),
-        rejected=drill.rejected,
-    )

@@ -33,7 +33,7 @@ from orchestrator.evidence.heard import HeardCheck
 from orchestrator.evidence.memo import Memo
 from orchestrator.evidence.named import envelopes_in, named
 from orchestrator.evidence.outcome import Outcome
-from orchestrator.evidence.result import Background
+from orchestrator.evidence.stating import Background
 from orchestrator.evidence.timing import check_timing
 from orchestrator.journal.chain import GENESIS, RECORD_MAX_BYTES, Record, decode_record, stamped_of
 from protocols.errors import HaltdrillError, JournalError

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator.fleet.config import OrchestratorConfig
+from orchestrator.fleet.config import OrchestratorConfig, TimekeeperFile
 from orchestrator.fleet.create_files import new_key, private_dirs, put, write_text
 from orchestrator.fleet.create_site import Issuer, make_site
 from orchestrator.fleet.layout import FleetLayout
@@ -139,6 +139,7 @@ class _Maker:
         for site, (_, raw) in records.items():
             put(self._at.documents.record(site), raw)
         self._make_index({site: digest for site, (digest, _) in records.items()})
+        self._copy_documents()
         write_text(self._at.fleet_id, f"{self._fleet}\n")
         config = OrchestratorConfig(broker=self._broker, embedded=self._spec.embedded)
         write_text(self._at.config, toml_text(config, "haltdrill: the orchestrator's configuration."))
@@ -178,9 +179,25 @@ class _Maker:
                 Threshold(control=row.control, owners=row.default_threshold) for row in CATALOGUE.values()
             ),
             max_clock_skew_s=self._spec.max_clock_skew_s,
+            timekeepers=self._timekeepers(),
+            standing_max_age_s=self._spec.standing_max_age_s if self._spec.timekeeper_owner else None,
         )
         self._policy = self._seal(policy)
         put(self._at.documents.policy, self._policy)
+
+    def _timekeepers(self) -> tuple[OwnedKey, ...]:
+        owner, at = self._spec.timekeeper_owner, self._at.timekeeper
+        if owner is None:
+            return ()
+        private_dirs(at)
+        config = toml_text(TimekeeperFile(broker=self._broker), "haltdrill: the timekeeper's configuration.")
+        write_text(at / "timekeeper.toml", config)
+        return (OwnedKey(owner=owner, key=record_of(new_key(at / "timekeeper.key"))),)
+
+    def _copy_documents(self) -> None:
+        """Give the timekeeper documents of its own: what the orchestrator is told is not its business."""
+        if self._spec.timekeeper_owner is not None:
+            shutil.copytree(self._at.documents.folder, self._at.timekeeper / "fleet")
 
     def _make_index(self, records: Mapping[str, str]) -> None:
         index = FleetIndex(

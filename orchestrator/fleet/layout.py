@@ -15,6 +15,11 @@
     │   ├── approver-<owner>.key
     │   └── dispatcher.key
     ├── plans/*.yaml             drill plans to start from
+    ├── stops/*.json             levers and revocations, one a file, as they were signed
+    ├── timekeeper/              what goes to the timekeeper, and never to the orchestrator
+    │   ├── timekeeper.toml, timekeeper.key
+    │   ├── fleet/               its own copy of the documents
+    │   └── state/
     └── sites/<site>/            what goes to the site
         ├── agent.toml, agent.key, operator.key
         ├── root.json, policy.json, record.json
@@ -226,6 +231,16 @@ class FleetLayout:
     def plans(self) -> Path:
         """The folder of drill plans."""
         return self.folder / "plans"
+
+    @property
+    def stops(self) -> Path:
+        """The folder of levers and revocations."""
+        return self.folder / "stops"
+
+    @property
+    def timekeeper(self) -> Path:
+        """The folder of the timekeeper."""
+        return self.folder / "timekeeper"
 
     def root_key(self, owner: str) -> Path:
         """An owner's private root key."""

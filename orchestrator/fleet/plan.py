@@ -16,6 +16,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from orchestrator.fleet.plan_flat import Problem, allowed_keys, closest, flat, nearest, nest
 from orchestrator.fleet.yaml_tree import YAML_MAX_BYTES, KeyPath, Value, YamlTree, parse_yaml, path_text
+from orchestrator.schedule.names import WAVES_MAX
+from orchestrator.schedule.spec import DAY_S, Misfire, Schedule, Unannounced, WaveSpec
+from orchestrator.stopping.spec import SUBJECTS, StopCondition, StopConditions
 from protocols.errors import ConfigError
 from protocols.host.files import read_bytes
 from protocols.ids import Name, Seconds, SiteId, Text, format_utc
@@ -125,6 +128,14 @@ class Plan(Part):
         min_between_uses_s: Least time at a site between the end of one use and the next.
         max_total_held_s: Longest time that it may hold any one site, over all uses.
         steps: What happens, in order.
+        schedule: When `haltdrill serve` runs it; none leaves that to people. Nothing of this and of what
+            follows is part of the warrant.
+        misfire: What becomes of a run that the service was not there to start.
+        misfire_grace_s: How late a run may start.
+        min_between_site_drills_s: Least time at any of its sites since any drill of the service.
+        waves: Its sites in waves, each with a warrant of its own; none runs it at all of them at once.
+        wave_verified_share: Which share of a wave's sites must be verified for the next one to begin.
+        stop_when: What ends a drill early, with every site released. It permits nothing, so it is not approved.
     """
 
     name: Name
@@ -136,6 +147,13 @@ class Plan(Part):
     min_between_uses_s: Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)]
     max_total_held_s: Seconds
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_MAX)]
+    schedule: Schedule | None = None
+    misfire: Annotated[Misfire, Field(strict=False)] = Misfire.SKIP
+    misfire_grace_s: Annotated[float, Field(gt=0, le=30 * DAY_S, allow_inf_nan=False)] = 300.0
+    min_between_site_drills_s: Annotated[float, Field(ge=0, le=366 * DAY_S, allow_inf_nan=False)] = 0.0
+    waves: Annotated[tuple[WaveSpec, ...], Field(max_length=WAVES_MAX)] = ()
+    wave_verified_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
+    stop_when: StopConditions = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Plan:
@@ -143,6 +161,8 @@ class Plan(Part):
         doubled = [name for name in names if names.count(name) > 1]
         if doubled:
             raise ValueError(f"two steps are named {doubled[0]}")
+        if self.waves and [wave.rest for wave in self.waves] != [None] * (len(self.waves) - 1) + [True]:
+            raise ValueError("the last wave, and only that, must be the rest")
         return self
 
 
@@ -227,6 +247,7 @@ def _problems_of(error: ValidationError, fields: dict[str, Value]) -> list[Probl
                 found.append(Problem(path, "must be a name of lower-case letters, digits and inner dashes"))
             case _:
                 said = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+                said = re.sub(r"^(must be a) valid dictionary or instance of \w+$", r"\1 mapping", said)
                 found.append(Problem(path, said.replace("tuple", "list").replace("dictionary", "mapping")))
     # A key that was misspelt is not missing too.
     return [problem for problem in found if not (problem.what == _MISSING and problem.path in meant)]
@@ -235,6 +256,11 @@ def _problems_of(error: ValidationError, fields: dict[str, Value]) -> list[Probl
 _KEYS: dict[KeyPath, list[str]] = {
     (): list(Plan.model_fields),
     ("audience",): list(Audience.model_fields),
+    ("schedule",): list(Schedule.model_fields),
+    ("schedule", "unannounced"): list(Unannounced.model_fields),
+    ("stop_when",): list(StopCondition.model_fields),
+    **{("stop_when", kind): list(model.model_fields) for kind, model in SUBJECTS.items()},
+    ("waves",): list(WaveSpec.model_fields),
     ("window",): list(Window.model_fields),
 }
 """The keys of what is no step and no part of one."""

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.fleet.plan import Plan, PlanFile
+from orchestrator.fleet.plan_kept import work_obstacle
 from orchestrator.fleet.plan_site import obstacle
 from orchestrator.fleet.yaml_tree import KeyPath
+from orchestrator.stopping.spec import SteadyWork
 from protocols.controls import CATALOGUE, DecommissionParams, control_of
 from protocols.errors import ConfigError, TrustError
 from protocols.ids import format_utc, parse_utc
@@ -93,6 +95,9 @@ def check_plan(source: Plan | PlanFile, fleet: FleetTrust, *, now_ns: int) -> tu
         for site in sites:
             check.step_at(number, step, fleet.records[site])
     check.totals(fleet.records[site] for site in sites)
+    for number, condition in enumerate(check.plan.stop_when):
+        if condition.steady is not None:
+            check.kept(("stop_when", number, "steady"), condition.steady, sites)
     return sites
 
 
@@ -184,12 +189,12 @@ class _Check:
                     "and each bracket spans two of them",
                     f"make it at least {2 * plan.challenge_s:g}, or challenge_s smaller",
                 )
-        held_s = sum(step.hold_s for step in plan.steps)
-        total_s = plan.uses * held_s
+        total_s = held_in_all_s(plan)
         if total_s > plan.max_total_held_s:
             raise self.error(
                 ("max_total_held_s",),
-                f"is {plan.max_total_held_s:g} s, but {plan.uses} uses of {held_s:g} s hold a site {total_s:g} s",
+                f"is {plan.max_total_held_s:g} s, but {plan.uses} uses can hold a site {total_s:g} s, "
+                "with the time that it takes to come back after each hold but the last",
                 f"make it at least {total_s:g}, or have fewer uses or shorter holds",
             )
         window_s = (parse_utc(plan.window.not_after) - parse_utc(plan.window.not_before)) / _NS_PER_S
@@ -215,16 +220,37 @@ class _Check:
                     at = (*at, "ladder", place - 1)
                 raise self.error((*at, found.key), found.what, found.remedy)
 
+    def kept(self, path: KeyPath, steady: SteadyWork, sites: Sequence[str]) -> None:
+        """Check that work whose going on is a stop condition is there, is seen, and is not what the plan halts."""
+        for place, site in enumerate(steady.sites or ()):
+            if site not in sites:
+                raise self.error((*path, "sites", place), f"site {site} is not in the plan's audience")
+        found = work_obstacle(
+            self.plan.steps, steady.workload, [self.fleet.records[site] for site in steady.sites or sites]
+        )
+        if found is not None:
+            raise self.error(path, found.what, found.remedy)
+
     def totals(self, records: Iterable[SiteRecord]) -> None:
-        held_s = sum(step.hold_s for step in self.plan.steps) * self.plan.uses
+        held_s = held_in_all_s(self.plan)
         for record in records:
             if held_s > record.max_total_held_s:
                 raise self.error(
                     ("uses",),
-                    f"{self.plan.uses} uses hold a site {held_s:g} s, over the {record.max_total_held_s:g} s "
+                    f"{self.plan.uses} uses can hold a site {held_s:g} s, over the {record.max_total_held_s:g} s "
                     f"that site {record.site} allows under one warrant",
                     "have fewer uses or shorter holds",
                 )
+
+
+def held_in_all_s(plan: Plan) -> float:
+    """Return how long a plan can hold a site until its last hold is over, seconds.
+
+    A site counts as held until it is restored, so that all but the last way back count too: else a site that
+    took its time to come back would refuse the next step.
+    """
+    each_s = sum(step.hold_s + step.restore_limit_s for step in plan.steps)
+    return plan.uses * each_s - plan.steps[-1].restore_limit_s
 
 
 def same_but_for_issue(one: Warrant, other: Warrant) -> list[str]:

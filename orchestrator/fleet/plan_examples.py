@@ -92,7 +92,7 @@ def all_controls_plan(sites: Sequence[str], protected: Sequence[str], now_ns: in
     """
     pace = Pace()
     steps = [step_of(control, pace, protected) for control in sorted(Control, key=_severity)]
-    total_s = sum(hold_s(step, pace) for step in steps)
+    total_s = sum(hold_s(step, pace) + pace.restore_limit_s for step in steps)
     head = _HEAD.format(
         what="exercise every control there is, from mild to harsh.",
         file="plans/all-controls.yaml",
@@ -201,7 +201,7 @@ steps:
     quorum: 2             # how many witness owners, other than the site's, must agree
     max_gap_s: 2          # the widest hole in the evidence that is accepted
 """
-    return head + _listed(sites) + _window(now_ns, uses=3, gap_s=60, total_s=120) + steps
+    return head + _listed(sites) + _window(now_ns, uses=3, gap_s=60, total_s=150) + steps
 
 
 def shutdown_plan(regions: Sequence[str], now_ns: int) -> str:

@@ -136,6 +136,10 @@ def allowed_keys(path: KeyPath, fields: Mapping[str, Value], others: Mapping[Key
             return [*_of_control(_at(fields, path)), "response_limit_s"]
         case ("steps", int(), *_, "armed", int()):
             return list(ArmedSite.model_fields)
+        case ("waves", int()):
+            return others.get(("waves",), [])
+        case ("stop_when", int(), *inner):
+            return others.get(("stop_when", *inner), [])
         case ("steps", int()):
             own = _of_control(_at(fields, path))
             return ["name", *own, *(key for key in Step.model_fields if key not in {"name", "params"})]

@@ -135,6 +135,8 @@ class FleetSpec:
         max_clock_skew_s: How far an order's issue time may lie ahead of a site's clock.
         validity_days: How long the documents are valid.
         demo: Whether all keys are made in one place, which every report then says.
+        timekeeper_owner: The owner of the timekeeper's key; none makes a fleet without one.
+        standing_max_age_s: How old the timekeeper's statement may be that an order carries.
     """
 
     sites: tuple[SiteSpec, ...]
@@ -148,6 +150,8 @@ class FleetSpec:
     max_clock_skew_s: float = 5.0
     validity_days: int = 365
     demo: bool = True
+    timekeeper_owner: str | None = None
+    standing_max_age_s: float = 30.0
 
 
 def example_sites(count: int) -> tuple[SiteSpec, ...]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.journal.chain import Line
+from protocols.errors import JournalError
+
+BUSY = "another haltdrill process is running a drill on this journal"
+BUSY_REMEDY = "wait for its end, or stop it with: haltdrill abort"
+
+
+class JournalUnreachable(JournalError):
+    """The journal's server is away or too slow: what failed may do a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,22 @@ class JournalStore(Protocol):
         """
         ...
 
+    def append_notes(self, lines: Sequence[Line]) -> None:
+        """Write lines of the service's own chain, as `append` writes a drill's.
+
+        Raises:
+            JournalError: The store cannot be written, or another writer was first.
+        """
+        ...
+
+    def notes(self) -> Iterator[bytes]:
+        """Yield the lines of the service's own chain in order; a journal without any yields none.
+
+        Raises:
+            JournalError: The store cannot be read.
+        """
+        ...
+
     def mark_closed(self, drill: str) -> None:
         """Note that a drill came to its end.
 
@@ -91,4 +115,53 @@ class JournalStore(Protocol):
 
     def close(self) -> None:
         """Close the store."""
+        ...
+
+
+class Leader(Protocol):
+    """The one process that may write a journal, for as long as it is."""
+
+    @property
+    def store(self) -> JournalStore:
+        """The journal. Once another leads, everything that writes to it raises JournalError."""
+        ...
+
+    def when_lost(self, told: Callable[[], None]) -> None:
+        """Have `told` called, perhaps from another thread, when this process no longer leads for sure."""
+        ...
+
+    def release(self) -> None:
+        """Close the journal and let others lead."""
+        ...
+
+
+class Candidate(Protocol):
+    """A process that would lead."""
+
+    def lead(self) -> Leader | None:
+        """Lead from now on; None if another process does.
+
+        Raises:
+            JournalError: The journal cannot be used.
+        """
+        ...
+
+    def holder(self) -> str:
+        """Return who leads, in words; empty if nobody does, or nobody knows.
+
+        Raises:
+            JournalError: The journal cannot be used.
+        """
+        ...
+
+    def oust(self) -> bool:
+        """End the lead of a process that is paused or cut off; false if it is at work, or we may not.
+
+        Raises:
+            JournalError: The journal cannot be used.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up."""
         ...

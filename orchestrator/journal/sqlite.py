@@ -12,8 +12,9 @@ from orchestrator.journal.base import DrillSummary
 from orchestrator.journal.chain import Line
 from protocols.errors import JournalError
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
+SCHEMA_VERSION = 2
+_NOTES = "CREATE TABLE notes (seq INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;"
+_SCHEMA = f"""
 CREATE TABLE drills (
     drill TEXT PRIMARY KEY, warrant TEXT NOT NULL, use INTEGER NOT NULL,
     closed INTEGER NOT NULL DEFAULT 0, UNIQUE (warrant, use)
@@ -26,7 +27,10 @@ CREATE TABLE parties (
     site TEXT NOT NULL, who TEXT NOT NULL, store TEXT NOT NULL, last_seq INTEGER NOT NULL,
     PRIMARY KEY (site, who)
 ) STRICT, WITHOUT ROWID;
+{_NOTES}
 """
+_UPGRADES = {1: _NOTES}
+"""What makes a journal of this version one of the next."""
 _REMEDY = "check the disk's free space and the file's permissions"
 _DAMAGED_REMEDY = "restore it from a backup; or move it away, and have plans approved anew for the journal that begins"
 
@@ -62,8 +66,10 @@ class SqliteJournal:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-        else:
-            self._check_version(version)
+            return
+        self._check_version(version)
+        for older in range(version, SCHEMA_VERSION):
+            self._db.executescript(f"BEGIN IMMEDIATE;{_UPGRADES[older]}PRAGMA user_version = {older + 1};COMMIT;")
 
     def _prepare_to_read(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -96,9 +102,9 @@ class SqliteJournal:
         return db
 
     def _check_version(self, version: int) -> None:
-        if version != SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             raise JournalError(
-                f"it has schema version {version}, this program knows {SCHEMA_VERSION}",
+                f"it has schema version {version}, this program knows 1 to {SCHEMA_VERSION}",
                 where=self._where,
                 remedy="use the version of haltdrill that wrote it, or another file",
             )
@@ -149,15 +155,28 @@ class SqliteJournal:
         """
         with self._transaction():
             row = self._db.execute("SELECT COALESCE(MAX(seq) + 1, 0) FROM records WHERE drill = ?", (drill,))
-            expected = self._number(row.fetchone()[0])
-            if lines and lines[0].seq != expected:
-                raise JournalError(
-                    f"record {lines[0].seq} does not follow {expected - 1}: two writers", where=self._where
-                )
+            self._check_follows(lines, self._number(row.fetchone()[0]))
             self._db.executemany(
                 "INSERT INTO records (drill, seq, line) VALUES (?, ?, ?)",
                 [(drill, line.seq, line.raw) for line in lines],
             )
+
+    def append_notes(self, lines: Sequence[Line]) -> None:
+        """Write lines of the service's own chain, as `append` writes a drill's.
+
+        Raises:
+            JournalError: The store cannot be written, or another writer was first.
+        """
+        with self._transaction():
+            row = self._db.execute("SELECT COALESCE(MAX(seq) + 1, 0) FROM notes")
+            self._check_follows(lines, self._number(row.fetchone()[0]))
+            self._db.executemany(
+                "INSERT INTO notes (seq, line) VALUES (?, ?)", [(line.seq, line.raw) for line in lines]
+            )
+
+    def _check_follows(self, lines: Sequence[Line], expected: int) -> None:
+        if lines and lines[0].seq != expected:
+            raise JournalError(f"record {lines[0].seq} does not follow {expected - 1}: two writers", where=self._where)
 
     def mark_closed(self, drill: str) -> None:
         """Note that a drill came to its end.
@@ -201,10 +220,24 @@ class SqliteJournal:
                 raise JournalError(
                     f"there is no drill {drill}", where=self._where, remedy="list them with: haltdrill drills"
                 )
-            for (line,) in self._db.execute("SELECT line FROM records WHERE drill = ? ORDER BY seq", (drill,)):
-                if not isinstance(line, bytes):
-                    raise JournalError("a record is no bytes", where=self._where, remedy=_DAMAGED_REMEDY)
-                yield line
+            yield from self._bytes("SELECT line FROM records WHERE drill = ? ORDER BY seq", (drill,))
+
+    def notes(self) -> Iterator[bytes]:
+        """Yield the lines of the service's own chain in order; a journal without any yields none.
+
+        Raises:
+            JournalError: The store cannot be read.
+        """
+        with self._guard():
+            # One of version 1 that is only read has no such table.
+            if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'notes'").fetchone():
+                yield from self._bytes("SELECT line FROM notes ORDER BY seq", ())
+
+    def _bytes(self, query: str, values: tuple[str, ...]) -> Iterator[bytes]:
+        for (line,) in self._db.execute(query, values):
+            if not isinstance(line, bytes):
+                raise JournalError("a record is no bytes", where=self._where, remedy=_DAMAGED_REMEDY)
+            yield line
 
     def drills(self) -> list[DrillSummary]:
         """List the drills, oldest first.

@@ -1,146 +1,199 @@
 """The curve of sites that did as ordered over time, as inline SVG.
 
-Each site is known to have come to it between two times. The upper line counts sites by the earliest
-they can have, the lower by the latest: the truth runs in the band between. A site that was never
-witnessed so is right-censored: it is in neither line, and marked at the right end. A site that
-climbed a ladder stands where it came to be halted in all, counted from the first order.
+Drawn in the manner of Kaplan and Meier, rising: two steps of cumulative incidence with the band between
+them in which the truth runs, the censored marked, the limit, and underneath how many are not yet proved
+at each time. Twice: wide for screen and paper, and narrow for a phone, where the wide one's words would
+be too small to read. However many sites there are, a path has no more points than the drawing has places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from orchestrator.core.results import SiteStepResult
 from orchestrator.evidence.result import StepResult
+from orchestrator.report.incidence import Incidence, incidence
+from orchestrator.report.markup import text
 from orchestrator.report.wording import told
 
-WIDTH, HEIGHT = 720, 228
-LEFT, RIGHT, TOP, BOTTOM = 44, 132, 30, 36
-_GRID_LINES_MAX = 6
-_TICKS = 5
 _NICE = (1, 2, 5)
-_SHORT_CHARS = 8
-"""Longest word that stands at the end of a line in full."""
+_SHARES = (0, 25, 50, 75, 100)
+_ROUNDING = 0.5
+"""Places on the drawing are this far apart, in its own units."""
+
+_LINE = 14
+"""Height of a line of words."""
+
+_LABEL_ROOM = 130
+"""Room that the limit's label needs beside its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The size of a drawing and its margins."""
+
+    name: str
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    ticks: int
+
+
+WIDE = Canvas("wide-plot", 760, 300, 76, 138, 34, 84, 7)
+NARROW = Canvas("narrow-plot", 360, 300, 52, 14, 52, 88, 4)
 
 
 def curve(step: StepResult) -> str:
-    """Return the curve of one step as an SVG element."""
-    proved = told(step.params).proved
-    times = [time for site in step.sites if (time := _time(site.result)) is not None]
-    lowers, uppers = sorted(time[0] for time in times), sorted(time[1] for time in times)
-    censored = len(step.sites) - len(times)
-    span_ns = max([step.response_limit_ns, *uppers]) * 1.15
-    plot = _Plot(span_ns, len(step.sites))
-    label = (
-        f"{len(times)} of {len(step.sites)} sites witnessed {proved}, "
-        f"the response limit is {step.response_limit_ns / 1e9:g} s"
+    """Return the curve of one step, as two SVG elements of which a style sheet shows one."""
+    found = incidence(step)
+    return "\n".join(part for canvas in (WIDE, NARROW) for part in _Plot(step, found, canvas).draw())
+
+
+def label(step: StepResult, found: Incidence) -> str:
+    """Say in a sentence what the curve shows, for whoever doesn't see it."""
+    words = told(step.params)
+    said = (
+        f"{len(found.latest):,} of {found.sites:,} sites witnessed {words.proved}, "
+        f"{found.proved_by(step.response_limit_ns):,} of them proved so by the response limit of "
+        f"{step.response_limit_ns / 1e9:g} s"
     )
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label, quote=True)}">',
-        *plot.axes(),
-        plot.band(lowers, uppers),
-        plot.line(lowers, "earliest"),
-        plot.line(uppers, "latest"),
-        *plot.limit(step.response_limit_ns),
-        *plot.legend(uppers, censored, proved),
-        "</svg>",
-    ]
-    return "\n".join(part for part in parts if part)
-
-
-def _time(result: SiteStepResult) -> tuple[int, int] | None:
-    """Return when a site came to be as ordered, from the step's own order; None if it was not witnessed."""
-    upper_ns, lower_ns = result.response_upper_ns, result.response_lower_ns or 0
-    if not result.halted or upper_ns is None:
-        return None
-    total_ns = upper_ns if result.total_upper_ns is None else result.total_upper_ns
-    return max(0, total_ns - (upper_ns - lower_ns)), total_ns
+    return said + (f"; {found.censored:,} right-censored" if found.censored else "")
 
 
 class _Plot:
-    """Places times and counts on the drawing."""
+    """Draws one canvas."""
 
-    def __init__(self, span_ns: float, sites: int) -> None:
-        self._span_ns = span_ns
-        self._sites = max(1, sites)
+    def __init__(self, step: StepResult, found: Incidence, canvas: Canvas) -> None:
+        self._step, self._found, self._canvas = step, found, canvas
+        self._limit_ns = step.response_limit_ns
+        last_ns = max([self._limit_ns, *found.latest[-1:]])
+        self._span_ns = last_ns * 1.08
+        self._floor, self._end = canvas.height - canvas.bottom, canvas.width - canvas.right
+        self._proved = told(step.params).proved
 
     def x(self, t_ns: float) -> float:
         """Return where a time stands."""
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * t_ns / self._span_ns, 1)
+        across = (self._end - self._canvas.left) * t_ns / self._span_ns
+        return self._canvas.left + round(across / _ROUNDING) * _ROUNDING
 
     def y(self, sites: float) -> float:
         """Return where a number of sites stands."""
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * sites / self._sites, 1)
+        up = (self._floor - self._canvas.top) * sites / max(1, self._found.sites)
+        return self._floor - round(up / _ROUNDING) * _ROUNDING
 
-    def axes(self) -> list[str]:
-        """Draw the grid with its numbers."""
-        right, floor = WIDTH - RIGHT, self.y(0)
-        parts = []
-        every = max(1, round(_nice(self._sites / _GRID_LINES_MAX)))
-        for number in range(0, self._sites + 1, every):
-            y = self.y(number)
-            parts.append(f'<line class="grid" x1="{LEFT}" y1="{y}" x2="{right}" y2="{y}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{number}</text>')
-        pace_ns = _nice(self._span_ns / _TICKS)
-        for tick in range(int(self._span_ns / pace_ns) + 1):
-            x = self.x(tick * pace_ns)
-            parts.append(f'<line class="mark" x1="{x}" y1="{floor}" x2="{x}" y2="{floor + 4}"/>')
-            label = f"{tick * pace_ns / 1e9:g}"
-            parts.append(f'<text class="tick" x="{x}" y="{floor + 17}" text-anchor="middle">{label}</text>')
-        parts.append(
-            f'<text class="tick" x="{right}" y="{floor + 31}" text-anchor="end">seconds after the order</text>'
+    def draw(self) -> Iterator[str]:
+        """Yield the element's parts."""
+        canvas, found = self._canvas, self._found
+        yield (
+            f'<svg class="plot {canvas.name}" viewBox="0 0 {canvas.width} {canvas.height}" role="img" '
+            f'aria-label="{text(label(self._step, found))}">'
         )
-        parts.append(f'<line class="axis" x1="{LEFT}" y1="{floor}" x2="{right}" y2="{floor}"/>')
-        return parts
+        yield from self._axes()
+        lower, upper = self._steps(found.earliest), self._steps(found.latest)
+        if found.latest:
+            yield f'<path class="band" d="{_path(lower)}{_path(upper[::-1], on=True)}z"/>'
+            yield f'<path class="earliest" d="{_path(lower)}"/>'
+        yield f'<path class="latest" d="{_path(upper)}"/>'
+        yield from self._limit()
+        yield from self._censored()
+        yield from self._at_risk()
+        yield "</svg>"
+
+    def _times_ns(self) -> list[float]:
+        pace_ns = _nice(self._span_ns / self._canvas.ticks)
+        return [tick * pace_ns for tick in range(int(self._span_ns / pace_ns) + 1)]
+
+    def _axes(self) -> Iterator[str]:
+        left = self._canvas.left
+        for share in _SHARES:
+            y = self.y(self._found.sites * share / 100)
+            yield f'<line class="grid" x1="{left}" y1="{y:g}" x2="{self._end}" y2="{y:g}"/>'
+            yield f'<text class="tick" x="{left - 8}" y="{y + 4:g}" text-anchor="end">{share}%</text>'
+        yield f'<line class="axis" x1="{left}" y1="{self._floor}" x2="{self._end}" y2="{self._floor}"/>'
+        for t_ns in self._times_ns():
+            x = self.x(t_ns)
+            yield f'<line class="mark" x1="{x:g}" y1="{self._floor}" x2="{x:g}" y2="{self._floor + 4}"/>'
+            yield f'<text class="tick" x="{x:g}" y="{self._floor + 18}" text-anchor="middle">{t_ns / 1e9:g}</text>'
+        yield (
+            f'<text class="tick" x="{(left + self._end) / 2:g}" y="{self._floor + 36}" text-anchor="middle">'
+            f"seconds after {text(told(self._step.params).zero)}</text>"
+        )
 
     def _steps(self, times: Sequence[int]) -> list[tuple[float, float]]:
+        """Return the corners of a curve; sites that fall on one place make one step."""
         points = [(self.x(0), self.y(0))]
-        for number, t_ns in enumerate(times):
-            points += [(self.x(t_ns), self.y(number)), (self.x(t_ns), self.y(number + 1))]
-        points.append((self.x(self._span_ns), self.y(len(times))))
+        for number, t_ns in enumerate(times, start=1):
+            x, y = self.x(t_ns), self.y(number)
+            if x != points[-1][0]:
+                points += [(x, points[-1][1]), (x, y)]
+            elif len(points) > 1 and points[-2][0] == x:
+                points[-1] = (x, y)
+            else:
+                points.append((x, y))
+        points.append((self.x(self._span_ns), points[-1][1]))
         return points
 
-    def band(self, lowers: Sequence[int], uppers: Sequence[int]) -> str:
-        """Fill what lies between the two lines."""
-        if not uppers:
-            return ""
-        points = [*self._steps(lowers), *reversed(self._steps(uppers))]
-        return f'<polygon class="band" points="{_points(points)}"/>'
+    def _limit(self) -> Iterator[str]:
+        x, top = self.x(self._limit_ns), self._canvas.top
+        roomy = x - self._canvas.left > _LABEL_ROOM
+        at, anchor = (x - 6, "end") if roomy else (x + 6, "start")
+        said = f"limit {self._limit_ns / 1e9:g} s: {self._found.proved_by(self._limit_ns):,} proved"
+        yield f'<line class="limit" x1="{x:g}" y1="{top - 22}" x2="{x:g}" y2="{self._floor}"/>'
+        yield f'<text class="limit-label" x="{at:g}" y="{top - 13}" text-anchor="{anchor}">{text(said)}</text>'
 
-    def line(self, times: Sequence[int], name: str) -> str:
-        """Draw one of the two lines."""
-        return f'<polyline class="{name}" points="{_points(self._steps(times))}"/>'
+    def _censored(self) -> Iterator[str]:
+        """Mark where the count ends, and how many are in it and not."""
+        found, end = self._found, self.x(self._span_ns)
+        reached, whole = self.y(len(found.latest)), self.y(found.sites)
+        beside = self._canvas is WIDE
+        if found.latest and beside:
+            y = reached + (_LINE if found.censored else 4)
+            yield f'<text class="note" x="{end + 12:g}" y="{y:g}">{len(found.latest):,} {self._seen()}</text>'
+        if not found.censored:
+            return
+        yield f'<path class="censored" d="M{end:g} {reached - 6:g}v12"/>'
+        yield f'<path class="open" d="M{end:g} {reached:g}V{whole:g}"/>'
+        said = f"{found.censored:,} not seen {self._proved}"
+        if beside:
+            y = min((reached + whole) / 2 + 4, reached - 4)
+            yield f'<text class="note bad" x="{end + 12:g}" y="{y:g}">{text(_short(said))}</text>'
+        else:
+            y = self._canvas.top - 32
+            yield f'<text class="note bad" x="{end:g}" y="{y}" text-anchor="end">{text(said)} (censored)</text>'
 
-    def limit(self, limit_ns: int) -> list[str]:
-        """Draw the response limit."""
-        x = self.x(limit_ns)
-        return [
-            f'<line class="limit" x1="{x}" y1="{TOP - 22}" x2="{x}" y2="{self.y(0)}"/>',
-            f'<text class="limit-label" x="{x - 5}" y="{TOP - 13}" text-anchor="end">limit {limit_ns / 1e9:g} s</text>',
-        ]
+    def _seen(self) -> str:
+        return text(_short(f"seen {self._proved}"))
 
-    def legend(self, uppers: Sequence[int], censored: int, proved: str) -> list[str]:
-        """Say how many are as ordered and how many are not, at the right end of the lines."""
-        x = WIDTH - RIGHT + 12
-        parts = []
-        seen, unseen = (f"{proved}", f"not {proved}")
-        if len(proved) <= _SHORT_CHARS:
-            seen, unseen = f"witnessed {proved}", f"not seen {proved}"
-        if uppers:
-            y = self.y(len(uppers))
-            parts.append(f'<text class="note" x="{x}" y="{y + 4}">{len(uppers)} {escape(seen)}</text>')
-        if censored:
-            y = (self.y(len(uppers)) + self.y(self._sites)) / 2 if uppers else self.y(self._sites / 2)
-            y = round(y if not uppers else min(y, self.y(len(uppers)) - 16), 1)
-            right = WIDTH - RIGHT
-            parts.append(f'<path class="censored" d="M{right - 9} {y - 5} l8 5 l-8 5 z"/>')
-            parts.append(f'<text class="note bad" x="{x}" y="{y + 4}">{censored} {escape(unseen)}</text>')
-        return parts
+    def _at_risk(self) -> Iterator[str]:
+        """Write how many are not yet proved as ordered, under each time."""
+        y = self._canvas.height - 12
+        head = "not yet" if self._canvas is WIDE else "open"
+        yield f'<line class="grid" x1="0" y1="{y - 17}" x2="{self._end}" y2="{y - 17}"/>'
+        yield f'<text class="tick" x="0" y="{y}">{head}</text>'
+        for t_ns in self._times_ns():
+            count = f"{self._found.at_risk(int(t_ns)):,}"
+            yield f'<text class="risk" x="{self.x(t_ns):g}" y="{y}" text-anchor="middle">{count}</text>'
 
 
-def _points(points: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{x:g},{y:g}" for x, y in points)
+def _short(said: str) -> str:
+    """Return words that fit beside the drawing."""
+    return said if len(said) <= 22 else said[:21] + "\N{HORIZONTAL ELLIPSIS}"  # noqa: PLR2004 - the room there is
+
+
+def _path(points: Sequence[tuple[float, float]], *, on: bool = False) -> str:
+    """Return a path along corners, in horizontal and vertical strokes; `on` continues the one before."""
+    (x, y), *others = points
+    parts = [f"{'L' if on else 'M'}{x:g} {y:g}"]
+    for next_x, next_y in others:
+        if next_x != x:
+            parts.append(f"H{next_x:g}")
+        if next_y != y:
+            parts.append(f"V{next_y:g}")
+        x, y = next_x, next_y
+    return "".join(parts)
 
 
 def _nice(rough: float) -> float:

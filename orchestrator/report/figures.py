@@ -39,8 +39,20 @@ def plain_lines(lines: Iterable[str]) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 site`, `2 sites`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number with its noun: `1 site`, `2 sites`, `10,000 sites`."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def when(at: str) -> str:
+    """Return a UTC time to the second, for people."""
+    return f"{at[:10]} {at[11:19]} UTC"
+
+
+def span(first: str, last: str) -> str:
+    """Return a span of UTC times, for people; the day once if it is the same."""
+    if first[:10] == last[:10]:
+        return f"{first[:10]}, {first[11:19]} to {last[11:19]} UTC"
+    return f"{when(first)} to {when(last)}"
 
 
 def lower(duration_ns: int) -> str:

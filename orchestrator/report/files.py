@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.evidence.bundle import result_of
 from orchestrator.evidence.result import DrillResult
 from orchestrator.journal.base import JournalStore
+from orchestrator.report.context import NO_CONTEXT, Context
 from orchestrator.report.formats import ReportFormat, render
+from orchestrator.report.reading import read_closed
 from protocols.host.files import write_atomic
 
 NAMES: dict[ReportFormat, str] = {
@@ -25,15 +26,16 @@ def write_reports(store: JournalStore, drill: str, folder: Path) -> Path:
         JournalError: There is no such drill, it is not closed, or its journal is damaged.
         ConfigError: A file cannot be written.
     """
-    return write_result(result_of(store.lines(drill)), folder)
+    result, context = read_closed(store, drill)
+    return write_result(result, folder, context)
 
 
-def write_result(result: DrillResult, folder: Path) -> Path:
+def write_result(result: DrillResult, folder: Path, context: Context = NO_CONTEXT) -> Path:
     """Write every format of a result and return the one for people.
 
     Raises:
         ConfigError: A file cannot be written.
     """
     for form, name in NAMES.items():
-        write_atomic(folder / name, render(result, form).encode())
+        write_atomic(folder / name, render(result, form, context).encode())
     return folder / NAMES[ReportFormat.HTML]

@@ -35,7 +35,8 @@ def distribution(result: DrillResult) -> list[str]:
     if len(rows) < 2:  # noqa: PLR2004 - one row would only repeat the step's own table
         return []
     heads = ("Control", "Step", "Sites", "Verified", "Median, at most", "Slowest, at most", "Limit")
-    return table("What was exercised. A control without a response time shows none.", heads, rows)
+    said = "What was exercised. A control without a response time shows none."
+    return table(said, heads, rows, figures=(2, 3, 4, 5, 6))
 
 
 def _of_rung(step: StepResult, rung: int) -> list[RungResult]:

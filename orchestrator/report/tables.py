@@ -6,39 +6,12 @@ import csv
 import io
 from html import escape
 
-from orchestrator.core.grades import explain
+from orchestrator.core.grades import SiteStepResult, explain
 from orchestrator.evidence.result import DrillResult, SiteResult, StepResult
 from orchestrator.report import figures as fig
-
-COLUMNS = (
-    "drill",
-    "step",
-    "step_name",
-    "control",
-    "site",
-    "owner",
-    "mock",
-    "verdict",
-    "cause",
-    "grade",
-    "response_lower_ns",
-    "response_upper_ns",
-    "response_limit_ns",
-    "dwell_ns",
-    "restore_lower_ns",
-    "restore_upper_ns",
-    "restore_limit_ns",
-    "agreeing",
-    "dissenting",
-    "unknown",
-    "rung",
-    "rung_control",
-    "total_upper_ns",
-    "battery_right",
-    "battery_orders",
-    "armed",
-    "checkpoint",
-)
+from orchestrator.report.advice import advice
+from orchestrator.report.columns import COLUMNS, cells_of
+from orchestrator.report.failures import own_account
 
 
 def render_json(result: DrillResult) -> str:
@@ -47,45 +20,12 @@ def render_json(result: DrillResult) -> str:
 
 
 def render_csv(result: DrillResult) -> str:
-    """Return one row for each site and step. An empty cell is an unknown figure."""
+    """Return one row for each site and step (RFC 4180). An empty cell is an unknown figure."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(result, step, site) for step in result.steps for site in step.sites)
+    writer.writerow(column.name for column in COLUMNS)
+    writer.writerows(cells_of(result, step, site) for step in result.steps for site in step.sites)
     return out.getvalue()
-
-
-def _row(result: DrillResult, step: StepResult, site: SiteResult) -> list[object]:
-    found = site.result
-    return [
-        result.drill,
-        step.step,
-        step.name,
-        step.params.control,
-        site.site,
-        site.owner,
-        "yes" if site.mock else "no",
-        found.verdict,
-        found.cause or "",
-        found.grade,
-        found.response_lower_ns,
-        found.response_upper_ns,
-        fig.rung_limit_ns(step, found.rung),
-        found.dwell_ns,
-        found.restore_lower_ns,
-        found.restore_upper_ns,
-        step.restore_limit_ns,
-        " ".join(found.agreeing),
-        " ".join(found.dissenting),
-        " ".join(found.unknown),
-        found.rung,
-        found.control,
-        found.total_upper_ns,
-        sum(answer.right for answer in found.battery) if found.battery else None,
-        len(found.battery) or None,
-        found.receipts.armed,
-        found.receipts.checkpoint,
-    ]
 
 
 def render_junit(result: DrillResult) -> str:
@@ -132,9 +72,25 @@ def _case(result: DrillResult, step: StepResult, site: SiteResult) -> list[str]:
     said = _text(explain(found))
     return [
         head + ">",
-        f'      <failure type="{_text(found.verdict)}" message="{said}">{said}</failure>',
+        f'      <failure type="{_text(found.verdict)}" message="{said}">{_text(_evidence(found))}</failure>',
         "    </testcase>",
     ]
+
+
+def _evidence(found: SiteStepResult) -> str:
+    """Return a failure's sentence, what it calls for, and what it rests on."""
+    voices = [
+        f"{word}: {', '.join(names) or 'nobody'}"
+        for word, names in (
+            ("as ordered", found.agreeing),
+            ("otherwise", found.dissenting),
+            ("not known", found.unknown),
+        )
+    ]
+    return (
+        f"{explain(found)} {advice(found.cause).do} Witnesses that saw it {'; '.join(voices)}. "
+        f"Evidence: {fig.word(found.grade)}. Its own account: {'; '.join(own_account(found))}."
+    )
 
 
 def _text(value: str) -> str:

@@ -6,7 +6,7 @@ The words of each control are in `orchestrator.core.criteria`.
 from __future__ import annotations
 
 from orchestrator.core.criteria import told
-from protocols.controls import CATALOGUE, Control, DecommissionParams, Params, acts, control_of, words
+from protocols.controls import CATALOGUE, Control, DecommissionParams, Params, comes_back, control_of, words
 
 __all__ = ["back_words", "comes_back", "described", "name_of", "phase_of", "summary", "told"]
 
@@ -35,11 +35,6 @@ def summary(params: Params) -> str:
     """Say in a clause what is asked of a site, as in "each site was ordered to ..."."""
     meant = words(params)
     return CATALOGUE[control_of(params)].summary + (f" ({meant})" if meant else "")
-
-
-def comes_back(params: Params) -> bool:
-    """Tell whether there is anything that a site must be seen back from."""
-    return acts(params) and not CATALOGUE[control_of(params)].irreversible
 
 
 def back_words(params: Params) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.drill import Drill
@@ -12,17 +12,17 @@ from orchestrator.core.inputs import actor_of
 from orchestrator.core.intake import Heard, examine
 from orchestrator.fleet.load import FleetDocuments
 from orchestrator.journal.base import JournalStore
-from orchestrator.runtime.eventlog import EventLog
 from orchestrator.runtime.loop import Runtime
 from orchestrator.runtime.opening import Opened, open_drill
 from orchestrator.runtime.resuming import resume_drill
+from orchestrator.runtime.standings import Standings
 from protocols.clock import Clock
 from protocols.controls import Actor
 from protocols.envelope import parse_envelope
 from protocols.errors import TransportError
 from protocols.host.logs import FilteringBoundLogger
 from protocols.keys import Signer
-from protocols.messages import AGENT, Presence, Warrant
+from protocols.messages import AGENT, Presence, Standing, Warrant
 from protocols.transport.base import Transport
 from protocols.trust import FleetTrust, audience_of, check_warrant
 
@@ -54,9 +54,10 @@ async def gather_presence(
     clock: Clock,
     *,
     timeout_s: float,
+    standings: Standings,
     told: Callable[[int, int], None] = lambda _here, _wanted: None,
 ) -> dict[Party, Presence]:
-    """Wait until everyone said that they are there, at most `timeout_s` seconds.
+    """Wait until everyone said that they are there, and the timekeeper what the policy asks for; at most `timeout_s`.
 
     Args:
         transport: The connection, already entered.
@@ -64,11 +65,14 @@ async def gather_presence(
         wanted: Who is waited for.
         clock: The one clock.
         timeout_s: How long to wait; whoever is absent by then is simply not in the result.
+        standings: Takes what the timekeeper says meanwhile.
         told: Called with how many are there and how many are wanted.
     """
     here: dict[Party, Presence] = {}
     until_ns = clock.boot_ns() + round(timeout_s * 1e9)
-    while clock.boot_ns() < until_ns and not here.keys() >= set(wanted):
+    while clock.boot_ns() < until_ns and not (
+        here.keys() >= set(wanted) and standings.fresh(trust.policy, clock.wall_ns())
+    ):
         try:
             async with asyncio.timeout(POLL_S):
                 inbound = await transport.receive(1024)
@@ -76,9 +80,13 @@ async def gather_presence(
             continue
         for message in inbound:
             for item in examine(message.topic, message.payload, message.arrival_ns, trust):
-                if isinstance(item, Heard) and isinstance(item.said, Presence):
-                    said = item.said
-                    here[said.site, said.name] = said
+                match item:
+                    case Heard(said=Presence() as said):
+                        here[said.site, said.name] = said
+                    case Heard(said=Standing() as stated, envelope=envelope):
+                        standings.hear(stated, envelope)
+                    case _:
+                        pass
         told(len(here.keys() & set(wanted)), len(wanted))
     return here
 
@@ -95,6 +103,8 @@ class Conductor:
         clock: The one clock.
         log: Where log lines go.
         presence_s: How long to wait for everybody before the drill is opened.
+        watched: Called with each runtime before it runs, so that logs and views can watch it.
+        threads: Threads that verify signatures; 0 verifies inline, for a simulation.
     """
 
     documents: FleetDocuments
@@ -104,6 +114,8 @@ class Conductor:
     clock: Clock
     log: FilteringBoundLogger
     presence_s: float = 10.0
+    watched: Sequence[Callable[[Runtime], None]] = ()
+    threads: int = 2
 
     async def conduct(
         self,
@@ -124,8 +136,11 @@ class Conductor:
         """
         trust = self.documents.trust
         approved, _ = check_warrant(parse_envelope(warrant.strip()), trust.policy, trust.approvers, trust.fleet)
-        wanted = parties_of(trust, approved, audience_of(approved, trust.index, trust.records))
-        here = await gather_presence(self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, told=told)
+        audience, standings = audience_of(approved, trust.index, trust.records), Standings()
+        wanted = parties_of(trust, approved, audience)
+        here = await gather_presence(
+            self.transport, trust, wanted, self.clock, timeout_s=self.presence_s, standings=standings, told=told
+        )
         for site, who in sorted(wanted - here.keys()):
             self.log.warning("party.absent", site=site, party=who)
         if not here:
@@ -134,6 +149,7 @@ class Conductor:
                 where="presence",
                 remedy="see in their logs whether they reach this broker; no use of the warrant was spent",
             )
+        standings.check(trust.policy, parse_envelope(warrant.strip()).digest, audience, self.clock.wall_ns())
         self._notice_rollbacks(here)
         opened = open_drill(
             self.documents,
@@ -143,7 +159,7 @@ class Conductor:
             nonce=lambda: secrets.token_hex(16),
             wall_ns=self.clock.wall_ns(),
         )
-        return await self._run(opened, here, started)
+        return await self._run(opened, here, started, standings)
 
     async def resume(
         self, drill: str, *, started: Callable[[Runtime], Awaitable[None] | None] = lambda _runtime: None
@@ -174,7 +190,11 @@ class Conductor:
         return await self._run(opened, {}, started)
 
     async def _run(
-        self, opened: Opened, here: Mapping[Party, Presence], started: Callable[[Runtime], Awaitable[None] | None]
+        self,
+        opened: Opened,
+        here: Mapping[Party, Presence],
+        started: Callable[[Runtime], Awaitable[None] | None],
+        standings: Standings | None = None,
     ) -> Drill:
         runtime = Runtime(
             opened,
@@ -182,9 +202,12 @@ class Conductor:
             self.transport,
             self.clock,
             tick_s=min(0.05, opened.drill.warrant.challenge_s / 4),
-            observers=[EventLog(opened.drill, self.log)],
+            threads=self.threads,
+            standings=standings,
         )
         runtime.presence.update(here)
+        for watched in self.watched:
+            watched(runtime)
         outcome = started(runtime)
         if outcome is not None:
             await outcome

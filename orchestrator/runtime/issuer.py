@@ -10,7 +10,7 @@ from protocols.envelope import seal
 from protocols.ids import format_utc, seconds_to_ns
 from protocols.keys import Signer, generate_signer
 from protocols.limits import ORDER_LIFETIME_MAX_S
-from protocols.messages import Abort, Challenge, Licence, Order, Recall, Release, Warrant
+from protocols.messages import Abort, Challenge, Licence, Order, Recall, Release, StapledStanding, Warrant
 
 ORDER_LIFETIME_MIN_S = 5.0
 
@@ -25,6 +25,7 @@ class Issuer:
         warrant: What was approved.
         warrant_digest: Its digest.
         stranger: Makes the key that nobody knows, for the forged order of a refusal battery.
+        standing: Gives the timekeeper's statement that is stapled to orders; None if there is none.
     """
 
     signer: Signer
@@ -34,6 +35,7 @@ class Issuer:
     drill: str
     use: int
     stranger: Callable[[], Signer] = generate_signer
+    standing: Callable[[], str | None] = lambda: None
 
     def challenge(
         self,
@@ -75,6 +77,7 @@ class Issuer:
         """Make an order and do not sign it."""
         limit_s = self.warrant.steps[step].rungs[rung].response_limit_s
         lifetime_s = min(max(limit_s, ORDER_LIFETIME_MIN_S), ORDER_LIFETIME_MAX_S)
+        standing = self.standing()
         return Order(
             fleet=self.warrant.fleet,
             warrant=self.warrant_digest,
@@ -85,6 +88,7 @@ class Issuer:
             issued_at=format_utc(wall_ns),
             expires_at=format_utc(wall_ns + seconds_to_ns(lifetime_s)),
             status="exercise",
+            standing=None if standing is None else StapledStanding(envelope=standing),
             rung=rung,
             site=site,
         )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from orchestrator.core import events as ev
@@ -22,6 +22,7 @@ from orchestrator.journal.base import JournalStore
 from orchestrator.runtime.carry_out import CarryOut
 from orchestrator.runtime.examining import Examiner
 from orchestrator.runtime.opening import Opened
+from orchestrator.runtime.standings import Standings
 from orchestrator.runtime.turn import Turn
 from protocols.clock import Clock
 from protocols.envelope import parse_envelope
@@ -38,6 +39,8 @@ from protocols.messages import (
     Reading,
     Receipt,
     Release,
+    Revocation,
+    Standing,
 )
 from protocols.reasons import Reason
 from protocols.topics import Topics
@@ -66,6 +69,7 @@ class Runtime:
         gather_s: The pause between two turns, in which messages gather so that one commit serves
             many. Each was stamped when it arrived, so nothing that is measured waits for it.
         threads: Threads that verify signatures; 0 verifies inline, for a simulation.
+        standings: What a timekeeper said so far.
     """
 
     def __init__(
@@ -79,18 +83,21 @@ class Runtime:
         gather_s: float = 0.05,
         observers: Sequence[Observer] = (),
         threads: int = 2,
+        standings: Standings | None = None,
     ) -> None:
         self.drill = drill = opened.drill
         self.live = Live(drill)
         self._opening = opened.events
-        self._issuer = issuer = opened.issuer
+        self.standings = standings or Standings()
+        self._issuer = issuer = replace(opened.issuer, standing=self.standings.text)
         self._store = store
         self._transport = transport
         self._clock = clock
         self._epoch = opened.epoch
         self._tick_s = tick_s
         self._gather_s = gather_s
-        self._observers = tuple(observers)
+        self._observers = list(observers)
+        self._turned: list[Callable[[], None]] = []
         self._chain = opened.chain
         self._topics = Topics(drill.trust.fleet)
         self._agenda = Agenda(drill, self.live.steady, self.live.back, self.live.climbs)
@@ -101,9 +108,19 @@ class Runtime:
         self._carry_out = CarryOut(drill, self.live, issuer, pacing, self._chain, opened.warrant, clock, self._decide)
         self.presence: dict[tuple[str, str], Presence] = {}
 
+    @property
+    def drill_id(self) -> str:
+        """The drill's id, also before its first event."""
+        return self._issuer.drill
+
     def abort(self, reason: str) -> None:
         """Stop the drill early; the loop does it in its next turn."""
         self._stop_reason = self._stop_reason or reason
+
+    def watch(self, observer: Observer, turned: Callable[[], None]) -> None:
+        """Tell one more observer of each event, and call `turned` at the end of each turn of the loop."""
+        self._observers.append(observer)
+        self._turned.append(turned)
 
     async def run(self) -> Drill:
         """Run the drill until it is closed.
@@ -112,7 +129,7 @@ class Runtime:
             JournalError: The journal cannot be written; nothing was done that is not in it.
         """
         try:
-            with _few_collections():
+            with _few_collections:
                 turn = Turn()
                 for event in self._opening:
                     self._decide(turn, event)
@@ -143,6 +160,8 @@ class Runtime:
         for intent in self._agenda.due(now, self._clock.wall_ns()):
             self._carry_out(turn, intent)
         await self._commit(turn)
+        for turned in self._turned:
+            turned()
 
     def _take(self, turn: Turn, item: Heard | Unbelieved) -> None:
         """Decide on one input, in order."""
@@ -159,6 +178,11 @@ class Runtime:
                 self._released_by(said, item.digest)
             case Lever():
                 self._lever(said)
+            case Revocation(warrant=warrant, reason=why):
+                if warrant == self._issuer.warrant_digest:
+                    self.abort(f"its warrant was revoked: {why}"[:500])
+            case Standing():
+                self.standings.hear(said, item.envelope)
             case Receipt() | LicenceRequest() | Reading() | Closing():
                 problem = self.drill.concern(said, item.digest)
                 if isinstance(problem, Reason):
@@ -212,6 +236,10 @@ class Runtime:
         """Return the time of the clock that the drill is measured by."""
         return Instant(self._epoch, self._clock.boot_ns())
 
+    def wall_ns(self) -> int:
+        """Return the wall time, for people."""
+        return self._clock.wall_ns()
+
     def _decide(self, turn: Turn, event: ev.Event, said: Message | None = None, digest: str | None = None) -> None:
         """Chain an event and fold it in. It counts once `_commit` has appended it."""
         stamped = ev.Stamped(event, self._epoch, self._clock.boot_ns(), self._clock.wall_ns())
@@ -241,19 +269,30 @@ class Runtime:
             await self._commit(ended)
 
 
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Collect cycles rarely while a drill runs.
+class _FewCollections:
+    """Collects cycles rarely while drills run.
 
     What arrives stays to the drill's end and forms no cycles, so looking through all of it again and
-    again finds nothing; it took a tenth of the loop's time.
+    again finds nothing; it took a tenth of the loop's time. The last drill that ends puts things back.
     """
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_AFTER, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._usual = gc.get_threshold()
+
+    def __enter__(self) -> None:
+        if not self._running:
+            self._usual = gc.get_threshold()
+            gc.set_threshold(COLLECT_AFTER, *self._usual[1:])
+        self._running += 1
+
+    def __exit__(self, *_exc: object) -> None:
+        self._running -= 1
+        if not self._running:
+            gc.set_threshold(*self._usual)
+
+
+_few_collections = _FewCollections()
 
 
 def _evidence(said: Evidence, item: Heard) -> ev.Event:

@@ -71,6 +71,15 @@ def _check_kind(path: Path, status: os.stat_result, *, private: bool) -> None:
         raise ConfigError("others can read this private key", where=str(path), remedy=f"chmod 600 {path}")
 
 
+def read_private(path: Path) -> bytes:
+    """Read a file that holds a secret.
+
+    Raises:
+        ConfigError: It is missing, unreadable, too large, or others may read it.
+    """
+    return _read(path, max_bytes=_KEY_MAX_BYTES, private=True)
+
+
 def read_private_key(path: Path) -> Signer:
     """Load an Ed25519 private key (PEM, PKCS #8, no passphrase) as a signer.
 

@@ -1,7 +1,9 @@
 """Logs: JSON lines with stable event names, a readable rendering on a terminal, and no secrets.
 
-An event is a dotted name that never changes (`order.issued`); everything else is a field. Every
-line has `timestamp` (RFC 3339, UTC, nanoseconds), `level`, `event` and `program`.
+An event is a dotted name that never changes (`order.issued`); everything else is a field. Every line
+of JSON begins with `@timestamp` (RFC 3339, UTC, nanoseconds), `log.level`, `event.action`, `service.name`
+(the program) and `message`, which are names of the Elastic Common Schema; deploy/observability/EVENTS.md
+lists every event.
 """
 
 from __future__ import annotations
@@ -162,7 +164,7 @@ def _open(path: Path) -> _File:
 
 def _stamp(program: str, clock: Clock) -> Processor:
     def stamp(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        fields["timestamp"] = format_utc(clock.wall_ns())
+        fields.setdefault("timestamp", format_utc(clock.wall_ns()))
         fields["program"] = program
         return fields
 
@@ -197,10 +199,23 @@ def plain(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+STANDARD_NAMES = {
+    "timestamp": "@timestamp",
+    "level": "log.level",
+    "event": "event.action",
+    "program": "service.name",
+    "message": "message",
+}
+"""What a field is called inside, and in a line: a name of the Elastic Common Schema 8."""
+
+
 def _in_order(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    first = ("timestamp", "level", "event", "program")
-    return {name: fields[name] for name in first if name in fields} | {
-        name: value for name, value in fields.items() if name not in first
+    """Put what every line has first, under its standard name; a line that was given no sentence gets one."""
+    event = str(fields.get("event", ""))
+    said = fields.get("message") or fields.get("detail")
+    fields["message"] = said if isinstance(said, str) and said else event.replace(".", " ").replace("_", " ")
+    return {standard: fields[name] for name, standard in STANDARD_NAMES.items() if name in fields} | {
+        name: value for name, value in fields.items() if name not in STANDARD_NAMES
     }
 
 

@@ -45,10 +45,11 @@ from protocols.messages.orders import (
     Release,
     Rung,
     SelectedSites,
-    Standing,
+    StapledStanding,
     Step,
     Warrant,
 )
+from protocols.messages.standing import LeverInForce, Revocation, Standing
 
 __all__ = [
     "AGENT",
@@ -64,6 +65,7 @@ __all__ = [
     "IndexEntry",
     "KeyRecord",
     "Lever",
+    "LeverInForce",
     "Licence",
     "LicenceRequest",
     "Link",
@@ -83,6 +85,7 @@ __all__ = [
     "Recall",
     "Receipt",
     "Release",
+    "Revocation",
     "Role",
     "Root",
     "Rung",
@@ -90,6 +93,7 @@ __all__ = [
     "Signal",
     "SiteRecord",
     "Standing",
+    "StapledStanding",
     "Step",
     "Threshold",
     "Warrant",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from protocols.controls import Control
 from protocols.ids import Digest, Int63, Name, Owner, Seconds, SignalName, SiteId, UtcTime, digest_of
@@ -80,6 +80,8 @@ class Policy(Message):
 
     Attributes:
         max_clock_skew_s: How far an order's issue time may lie ahead of a site's clock.
+        timekeepers: Keys that state what still counts; the orchestrator holds none of them.
+        standing_max_age_s: How old the statement that an order carries may be; null where none is needed.
     """
 
     KIND: ClassVar[str] = "policy"
@@ -92,6 +94,21 @@ class Policy(Message):
     dispatchers: Annotated[tuple[OwnedKey, ...], Field(min_length=1, max_length=64)]
     thresholds: Annotated[tuple[Threshold, ...], Field(max_length=64)]
     max_clock_skew_s: Seconds
+    timekeepers: Annotated[tuple[OwnedKey, ...], Field(max_length=8)] = ()
+    standing_max_age_s: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Policy:
+        if self.standing_max_age_s is not None and not self.timekeepers:
+            raise ValueError("standing_max_age_s needs a timekeeper's key")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what policies did not have from the beginning, so that an older one keeps its one encoding."""
+        fields: dict[str, Any] = serialize(self)
+        unused = {"timekeepers": not self.timekeepers, "standing_max_age_s": self.standing_max_age_s is None}
+        return {name: value for name, value in fields.items() if not unused.get(name, False)}
 
 
 class Attribute(Part):

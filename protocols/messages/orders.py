@@ -160,8 +160,8 @@ class Warrant(Message):
         return self
 
 
-class Standing(Part):
-    """Reserved: a timekeeper's statement of freshness and revocations, stapled to an order."""
+class StapledStanding(Part):
+    """A timekeeper's statement of freshness and revocations, stapled to an order."""
 
     envelope: Annotated[str, Field(max_length=16_384)]
 
@@ -173,7 +173,7 @@ class Order(Message):
         rung: The rung of the step's ladder; 0 is the step's own control, for the whole audience.
         site: The one site that climbs to a rung above 0; null for rung 0.
         status: In CAP's terms; agents obey `exercise` and refuse every other word.
-        standing: Reserved; version 1 agents ignore nothing, so it must be null.
+        standing: A timekeeper's statement, where the policy asks for one: `protocols.messages.Standing`.
     """
 
     KIND: ClassVar[str] = "order"
@@ -187,7 +187,7 @@ class Order(Message):
     issued_at: UtcTime
     expires_at: UtcTime
     status: Name
-    standing: Standing | None = None
+    standing: StapledStanding | None = None
     rung: RungNumber = 0
     site: SiteId | None = None
 

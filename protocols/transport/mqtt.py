@@ -204,6 +204,7 @@ class MqttTransport:
             queue_type=cast("Any", _tap(self._take)),
             logger=_SILENT,
         )
+        _watch_writes(client)
         try:
             await _enter(client, self._connect_timeout_s)
             if self._filters:
@@ -280,6 +281,32 @@ def _tap(take: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.
             take(item)
 
     return Tap
+
+
+def _watch_writes(client: aiomqtt.Client) -> None:
+    """Wait to write on a socket only while it is the client's.
+
+    aiomqtt begins to wait a moment after it was asked to, and by its number alone: if the connection broke in
+    between, that is no socket any more, or another one's.
+    """
+    loop, paho, disconnected = asyncio.get_running_loop(), client._client, client._disconnected  # noqa: SLF001 - as above
+
+    def write() -> None:
+        try:
+            paho.loop_write()
+        except Exception as error:
+            if not disconnected.done():
+                disconnected.set_exception(error)
+
+    def watch(asked: Any) -> None:
+        held = paho.socket()
+        if held is not None and held is asked and held.fileno() >= 0:
+            loop.add_writer(held.fileno(), write)
+
+    def ask(_client: Any, _userdata: Any, asked: Any) -> None:
+        loop.call_soon_threadsafe(watch, asked)  # paho asks from the thread that connects, too
+
+    paho.on_socket_register_write = ask
 
 
 async def _until_disconnected(client: aiomqtt.Client) -> None:

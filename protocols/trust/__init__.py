@@ -17,8 +17,15 @@ from protocols.trust.admission import (
 )
 from protocols.trust.fleet import FleetTrust, SiteTrust, TrustedRoot, check_roles, open_document, open_roots
 from protocols.trust.orders import admit_order
+from protocols.trust.standing import check_fresh, check_revocation, check_standing, check_stands, stapled
 from protocols.trust.stops import check_abort, check_challenge, check_lever, check_licence, check_recall, check_release
-from protocols.trust.warrants import audience_of, check_audience, check_warrant, owners_required
+from protocols.trust.warrants import (
+    audience_of,
+    check_audience,
+    check_warrant,
+    owners_for_steps,
+    owners_required,
+)
 
 __all__ = [
     "Accepted",
@@ -38,13 +45,19 @@ __all__ = [
     "check_abort",
     "check_audience",
     "check_challenge",
+    "check_fresh",
     "check_lever",
     "check_licence",
     "check_recall",
     "check_release",
+    "check_revocation",
     "check_roles",
+    "check_standing",
+    "check_stands",
     "check_warrant",
     "open_document",
     "open_roots",
+    "owners_for_steps",
     "owners_required",
+    "stapled",
 ]

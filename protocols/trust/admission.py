@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from protocols.messages import Order, Rung, Step, Warrant
+from protocols.messages import Order, Rung, Standing, Step, Warrant
 from protocols.reasons import Reason
 
 StepId = tuple[str, int, int]
@@ -24,7 +24,7 @@ class HeldOrder:
         accepted_ns: The site's wall time at acceptance, nanoseconds.
         ends_ns: When its hold ends or ended, nanoseconds of wall time.
         live: Whether it still holds the site.
-        stopped_by: `veto` or `lever`, if that ended it. Then the step goes no further here.
+        stopped_by: `veto`, `lever` or `revoked`, if that ended it. Then the step goes no further here.
     """
 
     digest: str
@@ -72,6 +72,8 @@ class SiteMemory:
         released: Tombstones of steps.
         aborted: Tombstones of whole uses.
         engaged: Digests of the lever engagements in force.
+        revoked: Warrants that were revoked.
+        standing_seq: The highest number of a timekeeper's statement that was seen here.
         veto: Whether the operator's local veto is set.
     """
 
@@ -82,6 +84,8 @@ class SiteMemory:
     released: frozenset[StepId] = frozenset()
     aborted: frozenset[tuple[str, int]] = frozenset()
     engaged: frozenset[str] = frozenset()
+    revoked: frozenset[str] = frozenset()
+    standing_seq: int = 0
     veto: bool = False
 
 
@@ -94,6 +98,7 @@ class Accepted:
         hold_ns: How long it holds from now. A higher rung holds for what is left of the step's hold.
         now_ns: What counts as now, by which the next use is kept apart from this one.
         owners: Who approved the warrant.
+        standing: The timekeeper's statement that the order carried.
     """
 
     order: Order
@@ -104,6 +109,7 @@ class Accepted:
     hold_ns: int
     now_ns: int
     owners: frozenset[str] = frozenset()
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Noted:
     Attributes:
         matters: Whether a later rung is ours, so that it must be remembered when this one came.
         now_ns: What counts as now.
+        standing: The timekeeper's statement that the order carried.
     """
 
     order: Order
@@ -120,6 +127,7 @@ class Noted:
     warrant: Warrant
     matters: bool
     now_ns: int
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +145,14 @@ class Refused:
     Attributes:
         order: The order as far as its signature let it be read, else None.
         digest: Digest of the payload that was refused.
+        standing: The timekeeper's statement that it carried, if that was a good one.
     """
 
     reason: Reason
     detail: str
     order: Order | None
     digest: str
+    standing: Standing | None = None
 
 
 Admission = Accepted | Noted | Repeat | Refused

@@ -198,6 +198,8 @@ def check_roles(root: Root, policy: Policy, records: Iterable[SiteRecord]) -> No
         claim(entry.key, f"approver key of {entry.owner}")
     for entry in policy.dispatchers:
         claim(entry.key, f"dispatcher key of {entry.owner}")
+    for entry in policy.timekeepers:
+        claim(entry.key, f"timekeeper key of {entry.owner}")
     for record in records:
         for key in record.agent_keys:
             claim(key, f"agent key of site {record.site}")
@@ -219,6 +221,7 @@ class SiteTrust:
     approvers: KeySet
     dispatchers: KeySet
     operators: KeySet
+    timekeepers: KeySet
 
     @classmethod
     def open(cls, roots: Sequence[bytes], policy: bytes, record: bytes, *, site: str, now_ns: int) -> SiteTrust:
@@ -247,6 +250,7 @@ class SiteTrust:
             KeySet.of(policy.approvers),
             KeySet.of(policy.dispatchers),
             KeySet.unowned(record.operator_keys, record.owner),
+            KeySet.of(policy.timekeepers),
         )
 
     @property
@@ -275,6 +279,7 @@ class FleetTrust:
     agents: Mapping[str, Mapping[str, PublicKey]]
     witnesses: Mapping[tuple[str, str], Mapping[str, PublicKey]]
     enforcers: Mapping[tuple[str, str], Mapping[str, PublicKey]]
+    timekeepers: KeySet
 
     @property
     def fleet(self) -> str:
@@ -337,4 +342,5 @@ class FleetTrust:
                 for site, record in held.items()
                 for enforcer in record.enforcers
             },
+            KeySet.of(policy_held.timekeepers),
         )

@@ -11,10 +11,11 @@ from protocols.envelope import Envelope, open_envelope
 from protocols.errors import EnvelopeError, MessageError, TrustError
 from protocols.ids import parse_utc, seconds_to_ns
 from protocols.limits import ORDER_LIFETIME_MAX_S, TOMBSTONES_MAX
-from protocols.messages import Order, Rung, SiteRecord, Step, Warrant
+from protocols.messages import Order, Rung, SiteRecord, Standing, Step, Warrant
 from protocols.reasons import TEXT, Reason
 from protocols.trust.admission import Accepted, Admission, Noted, OrderKey, Refused, Repeat, SiteMemory
 from protocols.trust.fleet import SiteTrust
+from protocols.trust.standing import check_fresh, check_stands, stapled
 from protocols.trust.warrants import check_audience, check_warrant
 
 
@@ -41,6 +42,7 @@ def admit_order(  # noqa: PLR0911 - one for each admission
     """
     digest = order_envelope.digest
     order: Order | None = None
+    said: Standing | None = None
     try:
         order, signed_by = open_envelope(order_envelope, Order, trust.dispatchers.keys)
         _check_form(order, trust)
@@ -65,17 +67,21 @@ def admit_order(  # noqa: PLR0911 - one for each admission
             return Repeat(order, digest) if now < parse_utc(order.expires_at) else _replayed(order, digest)
         _check_documents(trust, now)
         _check_times(order, warrant, now, seconds_to_ns(trust.policy.max_clock_skew_s))
+        found = stapled(order, trust.timekeepers, trust.fleet)
+        check_fresh(found, trust.policy, now_ns=now, seen_seq=memory.standing_seq)
+        said = found
+        check_stands(said, order.warrant, (trust.record.site,))
         _check_willing(memory)
         _check_ladder(key, step, memory)
         if not mine:
-            return Noted(order, digest, warrant, matters=True, now_ns=now)
+            return Noted(order, digest, warrant, matters=True, now_ns=now, standing=said)
         _check_armed(warrant, rung, trust.record, memory)
         _check_memory(key, warrant, step, trust.record, memory, now)
         hold_ns = _hold_ns(key, step, memory)
     except (TrustError, MessageError, EnvelopeError) as error:
         reason = Reason(error.reason) if isinstance(error, TrustError) else Reason.MALFORMED
-        return Refused(reason, error.what, order, digest)
-    return Accepted(order, digest, warrant, step, rung, hold_ns, now, owners)
+        return Refused(reason, error.what, order, digest, said)
+    return Accepted(order, digest, warrant, step, rung, hold_ns, now, owners, said)
 
 
 def _replayed(order: Order, digest: str) -> Refused:
@@ -91,8 +97,6 @@ def _check_form(order: Order, trust: SiteTrust) -> None:
         raise _refusal(Reason.WRONG_FLEET)
     if order.status != "exercise":
         raise _refusal(Reason.NOT_AN_EXERCISE, f"status is {order.status}, haltdrill obeys exercises only")
-    if order.standing is not None:
-        raise _refusal(Reason.MALFORMED, "version 1 defines no standing statement")
     if order.site is not None and order.site != trust.record.site:
         raise _refusal(Reason.NOT_IN_AUDIENCE, f"it is for site {order.site} alone")
     if (order.rung == 0) != (order.site is None):
@@ -159,6 +163,8 @@ def _check_tombstones(key: OrderKey, memory: SiteMemory) -> None:
         raise _refusal(Reason.ABORTED)
     if key[:3] in memory.released:
         raise _refusal(Reason.RELEASED)
+    if key[0] in memory.revoked:
+        raise _refusal(Reason.REVOKED)
 
 
 def _check_willing(memory: SiteMemory) -> None:
@@ -167,7 +173,7 @@ def _check_willing(memory: SiteMemory) -> None:
     if memory.veto:
         raise _refusal(Reason.VETO)
     known = memory.orders.keys() | memory.rungs.keys()
-    if len(known) + len(memory.released) + len(memory.aborted) >= TOMBSTONES_MAX:
+    if len(known) + len(memory.released) + len(memory.aborted) + len(memory.revoked) >= TOMBSTONES_MAX:
         raise _refusal(Reason.MEMORY_FULL)
 
 

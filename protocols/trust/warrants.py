@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from protocols.controls import CATALOGUE, Control, control_of
 from protocols.envelope import Envelope, open_envelope
 from protocols.errors import TrustError
-from protocols.messages import FleetIndex, NamedSites, Policy, SelectedSites, SiteRecord, Warrant
+from protocols.messages import FleetIndex, NamedSites, Policy, SelectedSites, SiteRecord, Step, Warrant
 from protocols.reasons import TEXT, Reason
 from protocols.trust.fleet import KeySet
 
 
 def owners_required(policy: Policy, warrant: Warrant) -> int:
     """Return how many distinct owners the harshest control of `warrant` takes, ladders counted."""
+    return owners_for_steps(policy, warrant.steps)
+
+
+def owners_for_steps(policy: Policy, steps: Iterable[Step]) -> int:
+    """Return how many distinct owners the harshest control of some steps takes, ladders counted."""
     stated = {entry.control: entry.owners for entry in policy.thresholds}
 
     def needed(control: Control) -> int:
         return stated.get(control, CATALOGUE[control].default_threshold)
 
-    return max(needed(control_of(rung.params)) for step in warrant.steps for rung in step.rungs)
+    return max(needed(control_of(rung.params)) for step in steps for rung in step.rungs)
 
 
 def check_warrant(envelope: Envelope, policy: Policy, approvers: KeySet, fleet: str) -> tuple[Warrant, frozenset[str]]:

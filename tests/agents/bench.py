@@ -11,12 +11,14 @@ from agents.ledger import Identity, Ledger
 from agents.lying import LyingDriver
 from protocols.controls import Actor, Control
 from protocols.envelope import Envelope, open_envelope, split_frame
+from protocols.host.logs import FilteringBoundLogger
 from protocols.keys import PublicKey
 from protocols.messages import LicenceRequest, Order, Outcome, Receipt, Warrant
 from protocols.transport.base import Inbound
 from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests import kit
-from tests.agents.doubles import FakeDriver, MemoryDisk, envelopes_in, quiet_log, receipt_of
+from tests.agents.doubles import FakeDriver, MemoryDisk, envelopes_in, receipt_of
+from tests.log_checks import checked_log
 from tests.virtual import LoopClock, run_virtual
 
 SITE = "alpha"
@@ -71,7 +73,7 @@ class Bench:
             ledger=Ledger.open(self.disk, identity, new_id="ab" * 16, now_ns=self.clock.wall_ns()),
             driver=LyingDriver(self.driver) if self.lying else self.driver,
             clock=self.clock,
-            log=quiet_log(),
+            log=self._log(),
             veto=lambda: self.veto,
             connect=lambda: MemoryTransport(self.broker, filters, clock=self.clock, client_id="agent"),
             software="haltdrill test",
@@ -81,6 +83,11 @@ class Bench:
         )
         self._stop = asyncio.Event()
         self._task = asyncio.create_task(Agent(parts).run(self._stop))
+
+    def _log(self) -> FilteringBoundLogger:
+        if self.enforcer is None:
+            return checked_log("agent", site=SITE)
+        return checked_log("enforcer", site=SITE, enforcer=self.enforcer)
 
     async def crash(self) -> None:
         """End the agent as SIGKILL would: nothing of it runs any more."""

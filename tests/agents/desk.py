@@ -28,8 +28,8 @@ OTHER_BOOT = "00000000-0000-4000-8000-000000000002"
 class Desk:
     """One agent's memory, and a time to decide at."""
 
-    def __init__(self, record: Mapping[str, Any] | None = None) -> None:
-        self.fleet = kit.make_fleet(record=record)
+    def __init__(self, record: Mapping[str, Any] | None = None, policy: Mapping[str, Any] | None = None) -> None:
+        self.fleet = kit.make_fleet(record=record, policy=policy)
         self.trust = self.fleet.site_trust(SITE)
         self.disk = MemoryDisk()
         self.now = Moment(kit.NOW_NS, 500 * S, BOOT, veto=False)

@@ -93,7 +93,7 @@ async def test_asked_to_stop_it_restores_and_leaves_the_workload_running(
         assert await asyncio.wait_for(agent.wait(), 10) == 0
         await until(lambda: dispatcher.outcomes[-1] is Outcome.RESTORED)
         assert workload.computes()
-        events = [json.loads(line)["event"] for line in (site.folder / "agent.log").read_text().splitlines()]
+        events = [json.loads(line)["event.action"] for line in (site.folder / "agent.log").read_text().splitlines()]
         for event in (
             "agent.started",
             "agent.connected",

@@ -6,12 +6,13 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from agents.courier import Courier, Parcel, Ration
+from agents.courier import Courier, Parcel, Ration, wait_for_event
 from protocols.clock import Clock
 from protocols.errors import TransportError
 from protocols.host.clock import ManualClock, SystemClock
 from protocols.transport.base import Inbound
-from tests.agents.doubles import quiet_log, until
+from tests.agents.doubles import until
+from tests.log_checks import checked_log
 from tests.virtual import LoopClock, run_virtual
 
 FLOOD = 2_000
@@ -55,7 +56,7 @@ def courier_on(transport: FloodedTransport, *, waiting_max: int = 10, clock: Clo
     return Courier(
         lambda: transport,
         clock=clock or SystemClock(),
-        log=quiet_log(),
+        log=checked_log("agent", site="alpha"),
         program="agent",
         take=lambda _message: None,
         presence=lambda: Parcel("presence", b"here"),
@@ -127,6 +128,49 @@ def test_told_to_leave_it_stays_away_until_it_is_told_to_come_back() -> None:
         await asyncio.gather(task, return_exceptions=True)
         assert (transport.entered, transport.left) == (2, 2)
         assert [topic for topic, _ in transport.published if topic != "presence"] == ["first", "second"]
+
+    run_virtual(scenario())
+
+
+def test_an_event_or_the_clock_ends_a_wait_and_whoever_gives_up_sets_nothing() -> None:
+    """A wait ends at what comes first, leaves the event unset, and one that is cancelled wakes nobody later."""
+
+    async def scenario() -> None:
+        clock, event = LoopClock(), asyncio.Event()
+        await wait_for_event(clock, event, 5.0)
+        assert (clock.boot_ns(), event.is_set()) == (5_000_000_000, False)
+        asyncio.get_running_loop().call_later(1.0, event.set)
+        await wait_for_event(clock, event, 5.0)
+        assert (clock.boot_ns(), event.is_set()) == (6_000_000_000, False)
+        given_up = asyncio.create_task(wait_for_event(clock, event, 5.0))
+        await asyncio.sleep(1)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        await asyncio.sleep(60)
+        assert not event.is_set()
+
+    run_virtual(scenario())
+
+
+def test_an_event_that_is_always_set_starves_nobody() -> None:
+    """Whoever waits for what is set already still lets all others have their turn."""
+
+    async def scenario() -> None:
+        turns = 0
+
+        async def another() -> None:
+            nonlocal turns
+            for _ in range(10):
+                turns += 1
+                await asyncio.sleep(0)
+
+        task, clock, event = asyncio.create_task(another()), LoopClock(), asyncio.Event()
+        for _ in range(10):
+            event.set()
+            await wait_for_event(clock, event, 5.0)
+        assert turns >= 9
+        assert clock.boot_ns() == 0
+        await task
 
     run_virtual(scenario())
 

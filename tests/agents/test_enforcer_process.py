@@ -254,7 +254,7 @@ async def test_an_operators_own_slow_controller_is_cut_and_restored(tmp_path: Pa
 
 def _said(site: EnforcerFolder, event: str) -> int:
     lines = (site.folder / "enforcer.log").read_text().splitlines()
-    return sum(json.loads(line)["event"] == event for line in lines)
+    return sum(json.loads(line)["event.action"] == event for line in lines)
 
 
 async def test_without_its_documents_it_does_not_leave_the_site_dark(tmp_path: Path, mosquitto: RealBroker) -> None:

@@ -16,7 +16,8 @@ from protocols.messages import Challenge, Closing, Reading
 from protocols.transport.base import Inbound
 from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests import kit
-from tests.agents.doubles import FakeProbe, MemoryDisk, quiet_log
+from tests.agents.doubles import FakeProbe, MemoryDisk
+from tests.log_checks import checked_log
 from tests.virtual import LoopClock, run_virtual
 
 SITE = "alpha"
@@ -49,7 +50,7 @@ class Bench:
             chain=self.chain,
             probe=self.probe,
             clock=self.clock,
-            log=quiet_log(),
+            log=checked_log("witness", site=SITE, witness=NAME),
             connect=lambda: MemoryTransport(
                 self.broker, self.fleet.topics.witness_filters(SITE), clock=self.clock, client_id="witness"
             ),

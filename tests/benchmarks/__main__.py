@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from tests.benchmarks import agent, drill, latency, verify
+from tests.benchmarks import agent, drill, latency, looking, verify
 from tests.benchmarks.measure import Table
 
 BENCHMARKS: dict[str, Callable[[str], Awaitable[Table]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[str], Awaitable[Table]]] = {
     "latency": latency.run,
     "agent": lambda _mosquitto: agent.run(),
     "verify": lambda _mosquitto: verify.run(),
+    "looking": lambda _mosquitto: looking.run(),
 }
 
 

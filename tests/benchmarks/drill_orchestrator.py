@@ -18,7 +18,7 @@ from orchestrator.core.live import Live
 from orchestrator.core.samples import Instant
 from orchestrator.journal.chain import decode_record, stamped_of
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.runtime.eventlog import EventLog
+from orchestrator.logbook.writer import LogbookWriter
 from orchestrator.runtime.loop import Runtime
 from orchestrator.runtime.opening import open_drill
 from protocols.host.clock import SystemClock
@@ -108,8 +108,8 @@ async def main(scale: Scale) -> None:
             transport,
             clock,
             tick_s=min(0.05, scale.challenge_s / 4),
-            observers=[EventLog(opened.drill, get_logger())],
         )
+        LogbookWriter(runtime, get_logger()).attach()
         drill = await runtime.run()
         spent_s, took_s = (time.process_time_ns() - before_ns) / 1e9, (time.monotonic_ns() - began_ns) / 1e9
         dump()

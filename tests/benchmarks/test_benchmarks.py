@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import agent, drill, latency, verify
+from tests.benchmarks import agent, drill, latency, looking, verify
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.measure import Table, quantile
 from tests.components import require
@@ -58,3 +58,10 @@ def test_wrong_name(capsys: pytest.CaptureFixture[str]) -> None:
 def test_quantile() -> None:
     """Quantiles are values that were measured."""
     assert (quantile([3, 1, 2], 0.5), quantile([3, 1, 2], 0.95), quantile([7], 0.5)) == (2, 3, 7)
+
+
+async def test_looking() -> None:
+    """The looking benchmark opens a log by the command, and says how much of it there was."""
+    table = await looking.run(sites=20)
+    assert table.rows[0].name.startswith("opening 20 sites")
+    assert table.rows[0].value > 0

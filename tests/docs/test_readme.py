@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from orchestrator.cli.finishing import step_table, step_title
@@ -22,6 +23,7 @@ TEXT = (ROOT / "README.md").read_text()
 BLOCKS = [(match[1], match[2]) for match in BLOCK.finditer(TEXT)]
 SHELL = [body for language, body in BLOCKS if language == "bash"]
 TEXTS = [body for language, body in BLOCKS if language == "text"]
+YAML = [body for language, body in BLOCKS if language == "yaml"]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -59,8 +61,9 @@ def run(script: str, folder: Path, env: dict[str, str], timeout_s: float) -> tup
 def test_every_block_is_known() -> None:
     """A new block in the README needs a test: none is left to rot."""
     assert len(SHELL) == 7
-    assert len(TEXTS) == 2
-    assert len(BLOCKS) == 9
+    assert len(TEXTS) == 4
+    assert len(YAML) == 1
+    assert len(BLOCKS) == 12
 
 
 def test_the_two_commands_exist() -> None:
@@ -84,6 +87,18 @@ def test_the_walk_through_works(tmp_path: Path) -> None:
     assert "verified" in printed.split("Check it yourself")[1]
 
 
+def test_the_keys_of_a_schedule_are_what_a_plan_takes(tmp_path: Path) -> None:
+    """What the README shows of a plan that runs by itself can be pasted under a plan, and is good."""
+    env = environment(tmp_path)
+    script = (
+        f"haltdrill init my-fleet --sites 0 --mock 40 --port {free_port()}\ncat >> my-fleet/plans/pause.yaml <<'END'\n"
+    )
+    script += f"{YAML[0]}END\nhaltdrill plan check my-fleet/plans/pause.yaml\n"
+    code, printed = run(script, tmp_path, env, timeout_s=120)
+    assert code == 0, printed
+    assert "good; 1 step at 40 of 40 sites in 3 waves" in printed
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago."""
     with socket.socket() as probe:
@@ -91,9 +106,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_the_abort_command_is_a_command(tmp_path: Path) -> None:
-    """The abort line parses: without a fleet there it says so, in one line, with exit code 2."""
-    (command,) = TEXTS[1].strip().splitlines()
+@pytest.mark.parametrize("block", TEXTS[1:], ids=["watch", "dashboard", "abort"])
+def test_the_other_commands_are_commands(tmp_path: Path, block: str) -> None:
+    """Each line parses: without a fleet there it says so, in one line, with exit code 2."""
+    (command,) = block.strip().splitlines()
     code, printed = run(command, tmp_path, environment(tmp_path), timeout_s=60)
     assert code == 2
     assert len(printed.strip().splitlines()) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,21 +48,34 @@ class OwnFleet:
         folder: A folder that holds the fleet's.
         processes: What runs the commands.
         port: The broker's port.
-        sites: How many sites.
+        sites: How many sites of real processes.
+        mock: How many simulated sites.
+        more: More options of `haltdrill init`.
     """
 
-    def __init__(self, folder: Path, processes: Processes, *, port: int, sites: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        processes: Processes,
+        *,
+        port: int,
+        sites: int = 2,
+        mock: int = 0,
+        more: Sequence[str] = (),
+    ) -> None:
         self.processes = processes
         self.layout = FleetLayout(folder / "fleet")
-        made = processes.run("init", self.layout.folder, "--sites", str(sites), "--port", str(port), "--json").expect(0)
+        options = ("--sites", str(sites), "--mock", str(mock), "--port", str(port), "--json", *more)
+        made = processes.run("init", self.layout.folder, *options).expect(0)
         self.sites: list[str] = made.json()["sites"]
         self.parties: list[Running] = []
 
     @property
     def configs(self) -> list[Path]:
-        """The configuration files of the orchestrator and of every agent and witness."""
+        """The configuration files of the orchestrator and of every agent, witness and enforcer."""
         folder = self.layout.folder
-        return [self.layout.config, *folder.glob("sites/*/agent.toml"), *folder.glob("sites/*/*/witness.toml")]
+        parties = ("sites/*/agent.toml", "sites/*/*/witness.toml", "sites/*/*/enforcer.toml")
+        return [self.layout.config, *(path for pattern in parties for path in folder.glob(pattern))]
 
     def edit(self, path: Path, old: str, new: str) -> None:
         """Change a configuration file as a person would."""
@@ -164,6 +177,10 @@ class ExternalBroker:
     def kill(self) -> None:
         """Kill it."""
         self._runner.run(self._broker.kill())
+
+    def restart(self) -> None:
+        """Start it again on the same port."""
+        self._runner.run(self._broker.restart())
 
     def __enter__(self) -> ExternalBroker:
         self._runner.run(self._broker.__aenter__())

@@ -14,7 +14,7 @@ from securesystemslib.signer import Signer
 from protocols.controls import Control, PauseParams, ShutdownParams, SlowdownParams
 from protocols.envelope import join_frame, seal
 from protocols.messages import NamedSites, Order, OwnedKey, Rung, Warrant
-from protocols.messages.orders import Standing
+from protocols.messages.orders import StapledStanding
 from protocols.reasons import Reason
 from tests import kit
 from tests.kit import Fleet
@@ -212,7 +212,7 @@ HOSTILE = (
     Hostile("a challenge's envelope", Reason.WRONG_TYPE, with_envelope(lambda f, _: f.dispatch(f.challenge(1)))),
     Hostile("a release signed as an order", Reason.MALFORMED, with_envelope(_release_retyped)),
     Hostile("an order in another encoding", Reason.MALFORMED, with_envelope(_spaced)),
-    Hostile("with a standing statement", Reason.MALFORMED, with_field("standing", Standing(envelope="{}"))),
+    Hostile("with a standing statement", Reason.MALFORMED, with_field("standing", StapledStanding(envelope="{}"))),
     # At another time.
     Hostile("expired", Reason.EXPIRED, with_times(-61, -1)),
     Hostile("not yet valid", Reason.NOT_YET_VALID, with_times(30, 90)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import secrets
@@ -122,13 +123,16 @@ class Processes:
 
     Args:
         folder: Where their output goes, and where they run.
+        prefix: What every command is started by, such as `ip netns exec NAME`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: Iterable[str] = ()) -> None:
         self._folder = folder
+        self.prefix = tuple(prefix)
         self._leash = Leash()
         self._nonce = secrets.token_hex(8)
         self._started: list[Running] = []
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         self._leash.__enter__()
@@ -155,11 +159,12 @@ class Processes:
             folder: Where it runs; the folder of its output if not given.
             marker: Marks it and all that comes of it, for `pids`.
         """
-        name = f"{len(self._started):03d}-{arguments[0]}"
+        # Several threads may start some: `next` gives each a number of its own.
+        name = f"{next(self._numbers):03d}-{arguments[0]}"
         out, err = self._folder / f"{name}.out", self._folder / f"{name}.err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.entry", *map(str, arguments)],
+                [*self.prefix, sys.executable, "-m", "orchestrator.entry", *map(str, arguments)],
                 cwd=folder or self._folder,
                 env=self._environment(marker),
                 stdin=subprocess.DEVNULL,
@@ -167,8 +172,9 @@ class Processes:
                 stderr=err_file,
                 start_new_session=True,
             )
-        self._started.append(Running(process, out, err))
-        return self._started[-1]
+        running = Running(process, out, err)
+        self._started.append(running)
+        return running
 
     def run(self, *arguments: str | Path, folder: Path | None = None, limit_s: float = 60.0) -> Ended:
         """Run `haltdrill` with these arguments to its end."""

@@ -143,7 +143,7 @@ class Site:
         return [
             line
             for line in log_lines(self.log)
-            if line["event"] == event and all(line.get(name) == value for name, value in fields.items())
+            if line["event.action"] == event and all(line.get(name) == value for name, value in fields.items())
         ]
 
 

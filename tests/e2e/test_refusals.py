@@ -120,7 +120,7 @@ async def test_a_second_order_for_one_use_is_equivocation(room: ControlRoom) -> 
     other = await room.send_order(fleet.order_frame(second, approved))
     receipt = await room.answer(other, Outcome.REFUSED)
     assert receipt.reason is Reason.EQUIVOCATION
-    assert room.site.logged("agent.order.refused", level="error", reason="equivocation", order=other)
+    assert room.site.logged("agent.order.refused", reason="equivocation", order=other)
     await room.send_stop(fleet.dispatch(fleet.release(first)), logged="agent.stop.release")
     await room.answer(order, Outcome.RESTORED)
     await room.until_working()

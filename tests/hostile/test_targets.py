@@ -17,7 +17,15 @@ from tests.hostile.targets.base import Target
 
 SEED = 4
 TRIES = 400
-DEAR = {"bundle": 20, "database": 100, "forged-bundle": 12, "licence": 200, "plan": 120, "signed-document": 100}
+DEAR = {
+    "bundle": 20,
+    "database": 100,
+    "forged-bundle": 12,
+    "licence": 200,
+    "log": 100,
+    "plan": 120,
+    "signed-document": 100,
+}
 """How many changes are tried where one costs more than a millisecond."""
 CORPUS_MAX_BYTES = 150_000
 

@@ -20,7 +20,8 @@ from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.evidence.bundle import encode_bundle
 from orchestrator.evidence.fold import fold_journal
-from orchestrator.evidence.result import DrillResult, build_result
+from orchestrator.evidence.result import DrillResult
+from orchestrator.evidence.stating import build_result
 from orchestrator.fleet.load import FleetDocuments
 from orchestrator.journal.chain import ChainWriter
 from orchestrator.journal.sqlite import SqliteJournal

@@ -37,6 +37,7 @@ from protocols.messages import (
     IndexEntry,
     KeyRecord,
     Lever,
+    LeverInForce,
     Licence,
     LicenceRequest,
     Link,
@@ -55,11 +56,13 @@ from protocols.messages import (
     Recall,
     Receipt,
     Release,
+    Revocation,
     Role,
     Root,
     Rung,
     SelectedSites,
     SiteRecord,
+    Standing,
     Step,
     Threshold,
     Warrant,
@@ -247,15 +250,34 @@ def site_records(draw: st.DrawFn) -> SiteRecord:
     )
 
 
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Return a policy, with a timekeeper or as policies were before there were any."""
+    keepers = draw(st.just(()) | tuples(owned_keys))
+    return Policy(
+        **{name: draw(of) for name, of in dated.items()},
+        policy_version=draw(versions),
+        approvers=draw(tuples(owned_keys)),
+        dispatchers=draw(tuples(owned_keys)),
+        thresholds=draw(tuples(st.builds(Threshold, control=st.sampled_from(Control), owners=st.integers(1, 32)))),
+        max_clock_skew_s=draw(seconds),
+        timekeepers=keepers,
+        standing_max_age_s=draw(st.none() | seconds) if keepers else None,
+    )
+
+
 messages: dict[type[Message], st.SearchStrategy] = {
     Root: st.builds(
         Root, fleet=st.none(), root_version=st.just(1), issued_at=times, expires_at=times, threshold=st.just(1),
         keys=tuples(owned_keys), demo=st.booleans(),
     ),
-    Policy: st.builds(
-        Policy, **dated, policy_version=versions, approvers=tuples(owned_keys), dispatchers=tuples(owned_keys),
-        thresholds=tuples(st.builds(Threshold, control=st.sampled_from(Control), owners=st.integers(1, 32))),
-        max_clock_skew_s=seconds,
+    Policy: policies(),
+    Revocation: st.builds(
+        Revocation, fleet=digests, warrant=digests, nonce=nonces, issued_at=times, reason=texts,
+    ),
+    Standing: st.builds(
+        Standing, fleet=digests, seq=int63, issued_at=times, policy_version=versions, revoked=tuples(digests, 0),
+        levers=tuples(st.builds(LeverInForce, engagement=digests, site=st.none() | names), 0),
     ),
     SiteRecord: site_records(),
     FleetIndex: st.builds(

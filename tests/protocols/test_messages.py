@@ -107,7 +107,9 @@ def test_every_field_is_needed_and_no_other_taken(kind: type[Message], data: st.
     wrong = [{"a": 1}, [[]], 1.5, -1, "", "\x00", True]
     changed = data.draw(st.sampled_from(wrong).filter(lambda value: not _plausible(fields[name], value)))
     without = {key: value for key, value in fields.items() if key != name}
-    for bad in (fields | {"extra": 1}, without, fields | {name: changed}):
+    # Two fields came later, and are left out where they are not used.
+    gone = [] if name in {"timekeepers", "standing_max_age_s"} else [without]
+    for bad in (fields | {"extra": 1}, *gone, fields | {name: changed}):
         with pytest.raises(MessageError, match=kind.KIND):
             kind.decode(compact(bad))
 

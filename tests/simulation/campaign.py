@@ -14,6 +14,7 @@ from tests.simulation.invariants import check
 from tests.simulation.invariants.verdicts import claims
 from tests.simulation.playing import Playing, fingerprint, play
 from tests.simulation.plot import Plot, draw
+from tests.simulation.remembered import remembered
 from tests.simulation.truth import Violation
 
 _BLOCK = 4
@@ -65,8 +66,9 @@ class Figures:
 def violations_of(plot: Plot) -> tuple[Playing | None, tuple[Violation, ...]]:
     """Play a plot, and return what it left and broke. What the run itself cannot bear is a violation too."""
     try:
-        playing = play(plot)
-        return playing, tuple(check(playing.ran))
+        with remembered():
+            playing = play(plot)
+            return playing, tuple(check(playing.ran))
     except Exception as error:
         where = traceback.format_exception(error)[-3:]
         return None, (Violation(f"run.{type(error).__name__}", "".join(where).strip()),)

@@ -58,8 +58,9 @@ from protocols.mock_config import (
 from protocols.transport.base import Inbound
 from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests import kit
-from tests.agents.doubles import MemoryDisk, quiet_log, receipt_of
+from tests.agents.doubles import MemoryDisk, receipt_of
 from tests.agents.mocksite.rig import config_of
+from tests.log_checks import checked_log
 from tests.orchestrator.runtime.scripted import documents_of
 from tests.virtual import LoopClock
 
@@ -255,7 +256,7 @@ class Simulation:
             clock=self.clock,
             connect=lambda who, filters: self.transport(f"{site}/{who}", filters),
             disk=lambda who: disks.setdefault(who, MemoryDisk()),
-            log=quiet_log(),
+            log=checked_log("mocksite", level="info"),
             feed=self.feeds[site],
             new_id=lambda: digest_of(f"{self.seed}/{next(self._chance)}".encode())[:32],
         )
@@ -286,7 +287,7 @@ class Simulation:
             chain=Chain.open(around.disk(name), new_id=around.new_id()),
             probe=probe,
             clock=self.clock,
-            log=around.log,
+            log=around.log.bind(site=site, witness=name),
             connect=lambda: self.transport(f"{site}/{name}", self.fleet.topics.witness_filters(site)),
             software=around.software,
             offload=PatientOffload(self.clock),

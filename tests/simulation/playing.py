@@ -14,11 +14,15 @@ from tests.simulation.plot import Plot, Strike, draw
 from tests.simulation.resumed import ResumedStorm
 from tests.simulation.storm import WITNESSES, Storm
 from tests.simulation.troubles import Scene, bend, beside
-from tests.virtual import run_virtual
+from tests.simulation.truth import Sent
+from tests.simulation.virtual_loop import VirtualClock, run_alone
 
 HOLDING_BOUND_S = 6.0
 AFTERWARDS_S = 30.0
-"""How long is looked on after a drill in which somebody was cut off or down: a hold has to end by itself."""
+"""How long is looked on at most after a drill in which somebody was cut off or down: a hold has to end by itself."""
+
+QUIET_AFTERWARDS_S = 10.0
+"""How long at least, once nothing is held any more: it must not begin again either."""
 
 _LEAVE_HELD = frozenset({"cuts", "crashes", "broker", "orchestrator"})
 
@@ -44,7 +48,7 @@ def run(seed: int) -> Ran:
 
 def play(plot: Plot) -> Playing:
     """Play a plot to its end."""
-    return run_virtual(_play(plot), idle_cycles=0)
+    return run_alone(_play(plot))
 
 
 def warrant_for(storm: Storm, plot: Plot) -> Warrant:
@@ -70,6 +74,7 @@ async def _play(plot: Plot) -> Playing:
         witnesses=WITNESSES,
         seed=plot.seed,
         challenge_s=1.0,
+        clock=VirtualClock(),
         adjust=lambda made: bend(made, plot) if isinstance(made, Storm) else None,
     )
     storm.weather, storm.chance = plot.weather, plot.chance("weather")
@@ -80,7 +85,7 @@ async def _play(plot: Plot) -> Playing:
         try:
             ran = await storm.ran(*[scene.warrant] * min(plot.uses, scene.warrant.uses), pause_s=plot.pause_s)
             if plot.troubles & _LEAVE_HELD:
-                await storm.clock.sleep(AFTERWARDS_S)
+                await _look_on(storm)
                 storm.noted.ended_ns = storm.clock.boot_ns()
             for task in going_on:
                 if task.done() and task.exception() is not None:
@@ -93,13 +98,28 @@ async def _play(plot: Plot) -> Playing:
         return Playing(plot, replace(ran, scenario=plot), frozenset(scene.struck))
 
 
+async def _look_on(storm: Storm) -> None:
+    quiet_s = 0
+    for _ in range(round(AFTERWARDS_S)):
+        await storm.clock.sleep(1.0)
+        quiet_s = 0 if storm.holds() else quiet_s + 1
+        if quiet_s >= QUIET_AFTERWARDS_S:
+            return
+
+
 def fingerprint(ran: Ran) -> str:
     """Return a digest of everything in a run: its journals, and all of its truth."""
     taken, truth = hashlib.sha256(), ran.truth
     for drill, lines in truth.journals.items():
         taken.update(drill.encode() + b"\n" + b"\n".join(lines))
-    for listed in (truth.acted, truth.states, truth.work, truth.sent, truth.heard, truth.synced, truth.struck):
-        for one in listed:
-            taken.update(repr(one).encode())
+    for said in (*truth.sent, *truth.heard):
+        who = said.by if isinstance(said, Sent) else said.who
+        taken.update(f"{said.at_ns} {said.n} {who} {said.topic} {len(said.payload)} ".encode() + said.payload)
+    for synced in truth.synced:
+        taken.update(f"{synced.at_ns} {synced.n} {synced.by} {len(synced.data)} ".encode() + synced.data)
+    for listed in (truth.acted, truth.states, truth.struck):
+        taken.update(repr(listed).encode())
+    for work in truth.work:
+        taken.update(f"{work.at_ns} {work.site} {work.done}".encode())
     taken.update(repr((truth.ended_ns, truth.trouble, sorted(truth.kept.items()))).encode())
     return taken.hexdigest()

@@ -71,6 +71,7 @@ TROUBLES = (
     "clocks",
     "junk",
     "orchestrator",
+    "idle",
 )
 FAULTS_OF_LADDERS = (
     Fault.PARTIAL,

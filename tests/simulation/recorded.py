@@ -32,6 +32,7 @@ class Recording(Site):
         super().__post_init__()
         self.noted = Truth(holding_bound_s=15.0)
         self._places = 0
+        self._known: dict[str, State] = {}
 
     def place(self) -> int:
         """Return the next place among everything."""
@@ -74,26 +75,31 @@ class Recording(Site):
         return name != AGENT or site not in self.sites or not self.sites[site].world.faults.has(Fault.DEAF_AGENT)
 
     def _note(self, name: str, site: MockSite) -> None:
-        super()._note(name, site)
         world: World = site.world
         now_ns = self.clock.boot_ns()
         world.advance(now_ns)
         command = world.command
         control = None if command is None else control_of(command.params)
         state = State(now_ns, name, control, world.feed_on(), world.devices.destroyed, self.place())
-        known = [one for one in self.noted.states[-8:] if one.site == name]
-        if not known or (known[-1].control, known[-1].feed_on) != (state.control, state.feed_on):
+        known = self._known.get(name)
+        if known is None or (known.control, known.feed_on) != (state.control, state.feed_on):
             self.noted.states.append(state)
+            self._known[name] = state
         self.noted.work.append(Work(now_ns, name, {key: value * NS for key, value in world.work().items()}))
+
+    async def journal_of(self, warrant: Warrant, store: SqliteJournal) -> tuple[str, tuple[bytes, ...]]:
+        """Drill under a warrant, and return the drill's name and its journal."""
+        played = await self.drill(warrant, store=store)
+        return played.drill.drill, played.lines
 
     async def ran(self, *warrants: Warrant, pause_s: float = 1.0) -> Ran:
         """Drill under some warrants, one after another, and return what that left."""
         store = _Store(self)
         for warrant in warrants:
             await self.clock.sleep(pause_s)
-            played = await self.drill(warrant, store=store)
-            if played.lines:  # nothing was ever said of a drill that died before it opened
-                self.noted.journals[played.drill.drill] = played.lines
+            drill, lines = await self.journal_of(warrant, store)
+            if lines:  # nothing was ever said of a drill that died before it opened
+                self.noted.journals[drill] = lines
         self.noted.ended_ns = self.clock.boot_ns()
         self.noted.closed = True
         return Ran(self.noted, self.fleet)

@@ -22,6 +22,7 @@ from protocols.mock_config import Fault, Look, off_levels, register_of, signals_
 from protocols.transport.memory import MemoryTransport
 from tests import kit
 from tests.agents.doubles import MemoryDisk
+from tests.simulation.invariants.signed import Signed, frame
 from tests.simulation.mortal import Crash, Life, MortalDisk, MortalDriver, MortalTransport
 from tests.simulation.recorded import NS, Recording
 from tests.simulation.thief import policy_with_second_key
@@ -29,6 +30,9 @@ from tests.simulation.truth import Sent, Struck
 from tests.simulation.weather import Liar, MachineClock, Weather
 
 WITNESSES = 3
+WITHHELD = 0.2
+"""The share of its readings that a witness withholds."""
+
 _BROKER = "broker"
 
 
@@ -41,6 +45,9 @@ class Storm(Recording):
         parties: Every agent, enforcer and witness, as `site/name`.
         lives: The life that each of them is in.
         unreachable: How many things keep the orchestrator from the broker.
+        withholds: The witnesses some of whose readings never arrive.
+        hushed: The agents whose reports of having halted never arrive.
+        lies_when_halted: By site, the witness's probe that begins to lie when the site halts.
     """
 
     weather = Weather()
@@ -85,6 +92,9 @@ class Storm(Recording):
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._boots = 100
         self.unreachable = 0
+        self.withholds: set[str] = set()
+        self.hushed: set[str] = set()
+        self.lies_when_halted: dict[str, Liar] = {}
         self._rising: set[str] = set()
         self._platters: dict[str, MemoryDisk] = {}
         asyncio.get_running_loop().set_exception_handler(self._on_error)
@@ -97,8 +107,8 @@ class Storm(Recording):
             self.adjust(self)
         for name in self.parties:
             self._start(name)
-        self._beside = [asyncio.create_task(site._pulse(self._stop)) for site in self.sites.values()]
-        self._beside += [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
+        # Looking at the sites takes them along in time, as their own pulse would.
+        self._beside = [asyncio.create_task(self._watch())]
         await self.clock.sleep(1)
         return self
 
@@ -172,11 +182,19 @@ class Storm(Recording):
     async def carry(self, who: str, real: MemoryTransport, topic: str, payload: bytes, *, retain: bool) -> None:
         if not real.connected:
             raise TransportError("there is no connection to the broker", where="storm")
+        if any(self.keeps_back(who, signed) for signed in frame(payload)):
+            return
         weather, chance = self.weather, self.chance
         copies = 0 if chance.random() < weather.loss else 2 if chance.random() < weather.twice else 1
         for _ in range(copies):
             delay_s = chance.uniform(0, weather.delay_s)
             asyncio.get_running_loop().call_later(delay_s, self._route, topic, payload, retain)
+
+    def keeps_back(self, who: str, signed: Signed) -> bool:
+        """Tell whether somebody sees to it that a message never arrives, however often it is sent."""
+        if signed.kind == "reading" and who in self.withholds:
+            return random.Random(f"{self.seed} {who} {signed.fields['link']['seq']}").random() < WITHHELD
+        return signed.kind == "receipt" and who in self.hushed and signed.fields["outcome"] == Outcome.HALTED
 
     def _route(self, topic: str, payload: bytes, retain: bool) -> None:
         self.broker.route(topic, payload, retain=retain)
@@ -286,15 +304,32 @@ class Storm(Recording):
 
     # -- faults and lies -------------------------------------------------------------------------------
 
-    def lie(self, name: str, *, active: bool, since_s: float) -> None:
-        """Have a witness lie from a moment on; before anybody runs."""
+    def lie(self, name: str, *, active: bool, since_s: float, for_s: float | None = None) -> Liar:
+        """Have a witness lie from a moment on, for a while or for ever; before anybody runs."""
         site = name.partition("/")[0]
         party = self.parties[name]
         assert isinstance(party, Witness)
-        per_s = {rate.signal: rate.band_min_per_s for rate in self.fleet.records[site].work}
-        liar = Liar(party._parts.probe, per_s, active=active, since_ns=round(since_s * NS), clock=self.clock)
+        liar = Liar(
+            party._parts.probe,
+            {rate.signal: rate.band_min_per_s for rate in self.fleet.records[site].work},
+            active=active,
+            since_ns=round(since_s * NS),
+            clock=self.clock,
+            for_ns=None if for_s is None else round(for_s * NS),
+        )
         self.parties[name] = Witness(replace(party._parts, probe=liar))
         self.call_liar(name)
+        return liar
+
+    def idle(self, site: str, *, on: bool) -> None:
+        """Have a site's jobs find nothing to do from now on, or find it again."""
+        self.struck("idle" if on else "busy", site)
+        world: Any = self.sites[site].world
+        world.advance(self.clock.boot_ns())
+        if on:
+            world._starves = lambda _: True
+        else:
+            vars(world).pop("_starves", None)
 
     def call_liar(self, name: str) -> None:
         """Note that a witness lies."""
@@ -305,6 +340,13 @@ class Storm(Recording):
         """Have something be wrong with a site from now on, or no more."""
         self.struck("fault" if on else "mend", site, fault.value)
         self.sites[site].world.faults.switch(fault, on=on)
+
+    def holds(self) -> bool:
+        """Tell whether anything is held anywhere, or may be so by a party that is down."""
+        if any(state.control is not None or not state.feed_on for state in self._known.values()):
+            return True
+        acting = [(name, party) for name, party in self.parties.items() if isinstance(party, Agent)]
+        return any(party.state.live is not None or not self.life(name).alive for name, party in acting)
 
     def keep_count(self) -> None:
         """Note how much agents and enforcers keep."""

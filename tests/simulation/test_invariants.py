@@ -214,6 +214,14 @@ def _mute(ran: Ran) -> Ran:
     return events(ran, lambda record: iter(() if record["event"].get("witness") == "w1" else (record,)))
 
 
+def _unwatched(ran: Ran) -> Ran:
+    ordered = time_of(ran, "order.issued")
+    early = ("reading.received", "closing.received")
+    return events(
+        ran, lambda record: iter(() if record["event"]["type"] in early and record["t_ns"] < ordered else (record,))
+    )
+
+
 def _unsynced(kind: bytes, by: str) -> Change:
     return disk(lambda one: iter(() if kind in one.data and one.by.endswith(by) else (one,)))
 
@@ -329,6 +337,9 @@ TAMPERED: list[tuple[str, str, Change]] = [
     ("verdicts.a_quorum_showed_it", "pause", _mute),
     ("verdicts.a_quorum_showed_it", "pause", lambda ran: results(ran, agreeing=["w1"])),
     ("verdicts.a_quorum_showed_it", "pause", without("closing.received")),
+    ("verdicts.a_quorum_showed_it", "pause", lambda ran: results(ran, response_upper_ns=1)),
+    ("verdicts.a_quorum_saw_it_work_before", "pause", _mute),
+    ("verdicts.a_quorum_saw_it_work_before", "pause", _unwatched),
     ("verdicts.readings_are_in_their_brackets", "pause", working(lambda _, __: 3.0)),
     ("verdicts.readings_are_in_their_brackets", "pause", working(lambda _, __: 0.2)),
     ("restoring.was_back_after_the_hold", "pause", _held_on),

@@ -20,6 +20,7 @@ from tests.simulation.thief import Thief
 _OF_ALL_WITNESSES = frozenset({Fault.METER_STUCK, Fault.METER_REPLAYING})
 _DRIFTS_PPM = (-200, -50, 50, 200)
 _DIES_WITHIN_S = 8.0
+_NEVER_S = 1e6
 _POINTS_OF_ORCHESTRATOR = ("disk.before", "disk.after", "publish.before", "publish.after")
 
 
@@ -65,12 +66,30 @@ def bend(storm: Storm, plot: Plot) -> None:
     if "lies" in plot.troubles:
         chance = plot.chance("lies")
         for site in storm.site_names:
-            who = f"{site}/w{chance.randint(1, WITNESSES)}"
-            storm.lie(who, active=chance.random() < 0.6, since_s=chance.uniform(2, 12))
+            _bend_witness(storm, site, chance)
     if _has_clocks(plot):
         chance = plot.chance("drifts")
         for name in storm.parties:
             storm.drift(name, chance.choice(_DRIFTS_PPM))
+
+
+def _bend_witness(storm: Storm, site: str, chance: random.Random) -> None:
+    number, since_s, for_s = chance.randint(1, WITNESSES), chance.uniform(2, 12), chance.uniform(2.5, 5.0)
+    who, hushed = f"{site}/w{number}", chance.random()
+    match chance.choice(("active", "active", "quiet", "when halted", "when halted", "withholds")):
+        case "withholds":
+            # Alone it is not missed; where all others but one do so, nothing may be believed.
+            spared = {number} if hushed < 0.8 else set(range(1, WITNESSES + 1)) - {number}
+            storm.withholds |= {f"{site}/w{one}" for one in range(1, WITNESSES + 1) if one not in spared}
+        case "when halted":
+            # Its word is against the others' only for a while; were the report there, that would be a louder matter.
+            storm.lies_when_halted[site] = storm.lie(who, active=True, since_s=_NEVER_S, for_s=for_s)
+            if hushed < 0.8:
+                storm.hushed.add(f"{site}/{AGENT}")
+        case kind:
+            storm.lie(who, active=kind == "active", since_s=since_s)
+            if hushed < 0.2:
+                storm.hushed.add(f"{site}/{AGENT}")
 
 
 def _has_clocks(plot: Plot) -> bool:
@@ -221,6 +240,26 @@ async def _clocks(scene: Scene) -> None:
         scene.storm.jump(chance.choice([*scene.storm.parties]), chance.choice((-3.0, -1.0, 0.0, 1.0, 2.0)))
 
 
+async def _lies(scene: Scene) -> None:
+    """Have each witness that lies when its site halts begin then."""
+    storm = scene.storm
+    waiting = dict(storm.lies_when_halted)
+    while waiting:
+        await storm.clock.sleep(0.2)
+        for state in storm.noted.states:
+            if not state.as_always and state.site in waiting:
+                waiting.pop(state.site).since_ns = storm.clock.boot_ns()
+
+
+async def _idle(scene: Scene) -> None:
+    storm, chance = scene.storm, scene.plot.chance("idle")
+    site = storm.site_names[-1]  # the first one has its faults
+    await storm.clock.sleep(chance.choice((0.0, chance.uniform(0, 8))))
+    storm.idle(site, on=True)
+    await storm.clock.sleep(chance.uniform(5, 35))
+    storm.idle(site, on=False)
+
+
 async def _junk(scene: Scene) -> None:
     storm = scene.storm
     topics = storm.fleet.topics
@@ -255,4 +294,6 @@ _SINGLE = {
     "flood": _flood,
     "broker": _broker,
     "junk": _junk,
+    "lies": _lies,
+    "idle": _idle,
 }

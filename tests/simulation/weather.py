@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from agents.probes.base import Probe
 from protocols.clock import Clock
@@ -54,9 +56,9 @@ class MachineClock:
         elapsed_ns = self._true.boot_ns() - self._since_ns
         return elapsed_ns + elapsed_ns * self._drift_ppm // 1_000_000
 
-    async def sleep(self, duration_s: float) -> None:
+    def sleep(self, duration_s: float) -> Coroutine[Any, Any, None]:
         """Wait, by this machine's clock."""
-        await self._true.sleep(duration_s / (1 + self._drift_ppm / 1e6))
+        return self._true.sleep(duration_s / (1 + self._drift_ppm / 1e6))
 
 
 class Liar:
@@ -67,11 +69,26 @@ class Liar:
         per_s: How much of each signal it claims to see grow in a second.
         active: Whether it claims work; else it claims that nothing moves.
         since_ns: From when on it lies, by the true clock.
+        for_ns: How long; then it goes on from there by what is really done. None: for ever.
+
+    Attributes:
+        since_ns: May be set as long as it is ahead.
     """
 
-    def __init__(self, honest: Probe, per_s: dict[str, int], *, active: bool, since_ns: int, clock: Clock) -> None:
-        self._honest, self._per_s, self._active, self._since_ns, self._clock = honest, per_s, active, since_ns, clock
+    def __init__(
+        self,
+        honest: Probe,
+        per_s: dict[str, int],
+        *,
+        active: bool,
+        since_ns: int,
+        clock: Clock,
+        for_ns: int | None = None,
+    ) -> None:
+        self._honest, self._per_s, self._active, self._clock = honest, per_s, active, clock
+        self.since_ns, self._for_ns = since_ns, for_ns
         self._last: dict[str, int] = {}
+        self._ahead: dict[str, int] = {}
 
     def sample(self, challenge: Challenge) -> tuple[Signal, ...]:
         """Look, and say something else."""
@@ -80,9 +97,14 @@ class Liar:
     def _bent(self, signal: Signal) -> Signal:
         if not isinstance(signal, Counter):
             return signal
-        now_ns = self._clock.boot_ns()
-        if now_ns < self._since_ns:
+        lied_ns = self._clock.boot_ns() - self.since_ns
+        if lied_ns < 0:
             self._last[signal.name] = signal.value
             return signal
-        grown = self._per_s.get(signal.name, 0) * (now_ns - self._since_ns) // NS if self._active else 0
-        return signal.model_copy(update={"value": self._last.get(signal.name, signal.value) + grown})
+        if self._for_ns is not None and lied_ns > self._for_ns:
+            shown = signal.value + self._ahead.get(signal.name, 0)
+        else:
+            grown = self._per_s.get(signal.name, 0) * lied_ns // NS if self._active else 0
+            shown = self._last.get(signal.name, signal.value) + grown
+            self._ahead[signal.name] = shown - signal.value
+        return signal.model_copy(update={"value": shown})

@@ -18,8 +18,9 @@ from protocols.mock_config import Fault, FaultConfig, Look, off_levels, register
 from protocols.transport.base import Inbound
 from protocols.transport.memory import MemoryBroker, MemoryTransport
 from tests import kit
-from tests.agents.doubles import MemoryDisk, quiet_log, receipt_of
+from tests.agents.doubles import MemoryDisk, receipt_of
 from tests.agents.mocksite.rig import Seen, config_of
+from tests.log_checks import checked_log
 from tests.virtual import LoopClock
 
 ENFORCER = "e1"
@@ -92,7 +93,7 @@ class Stage:
                 self.broker, filters, clock=self.clock, client_id=f"{site}/{who}"
             ),
             disk=lambda who: disks.setdefault(who, MemoryDisk()),
-            log=quiet_log(),
+            log=checked_log("mocksite"),
             feed=self.feeds[site],
         )
         return assemble(

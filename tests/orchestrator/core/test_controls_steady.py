@@ -53,6 +53,15 @@ class TestStandby:
         assert judged(scene.one_sees(**{WORK: IDLE})) == (Verdict.BROKEN, Cause.STEADY_BROKEN)
         assert "quiet" not in explain(judge_step(scene.seen(**{WORK: IDLE}).inputs()))
 
+    @pytest.mark.parametrize("after_ms", range(500, 900, 20))
+    def test_work_that_is_back_after_the_release(self, after_ms: int) -> None:
+        """A dwell whose average is in band is no proof that a site stood still no more when that began."""
+        scene = scenes.STANDBY
+        idle = during(0, FULL, start=3_000, stop=(scene.released_ms or 0) + after_ms)
+        upper_ns = judge_step(scene.seen(**{WORK: idle}).inputs()).restore_upper_ns
+        assert upper_ns is not None
+        assert upper_ns >= after_ms * 1_000_000
+
     def test_a_gap_in_the_middle(self) -> None:
         """Steady state that nobody saw for longer than the maximum gap is not unbroken."""
         inputs = scenes.STANDBY.inputs()

@@ -77,6 +77,35 @@ class TestWords:
         assert not trace_of([(0, 10, 0), (100, 100, 0)]).dishonest
 
 
+class TestReadingsForAnotherDrill:
+    """Two drills may go on at a time: a witness answers the challenges of both, in one chain."""
+
+    ROWS = ((0, 10, 0), (5, 10, 0), (500, 510, 500), (500, 510, 500), (1_000, 1_010, 1_000))
+
+    def test_they_cut_no_interval(self) -> None:
+        """Intervals of work stay proven, though half of the readings quote somebody else's challenge."""
+        trace = trace_of(self.ROWS, eps_per_s=100, foreign=[1, 3])
+        assert [reading.seq for reading in trace.readings] == [0, 2, 4]
+        assert trace.words[1:] == [Word.ACTIVE, Word.ACTIVE]
+
+    def test_they_are_links_of_the_chain(self) -> None:
+        """A peak bridges what lies between, unless such a reading is missing."""
+        rows = [(n * 100, n * 100, 0) for n in range(3)]
+        assert trace_of(rows, peaks=[0, 0, 0], foreign=[1]).words == [Word.UNKNOWN, Word.QUIET]
+        assert trace_of(rows, peaks=[0, 0, 0], foreign=[1], lost=[1]).words == [Word.UNKNOWN, Word.UNKNOWN]
+
+    def test_what_they_show_is_not_lost(self) -> None:
+        """A peak is said once, to whoever asked first: if that was another drill, it is activity all the same."""
+        rows = [(n * 100, n * 100, 0) for n in range(3)]
+        assert trace_of(rows, peaks=[0, 1, 0], foreign=[1]).words == [Word.UNKNOWN, Word.ACTIVE, Word.QUIET]
+        assert trace_of(rows, peaks=[0, None, 0], foreign=[1]).words == [Word.UNKNOWN, Word.UNKNOWN, Word.QUIET]
+
+    def test_a_decrease_around_them_is_dishonest(self) -> None:
+        """A witness that tells two drills different counts is caught by either."""
+        assert trace_of([(0, 0, 5), (100, 100, 4), (200, 200, 6)], foreign=[1]).dishonest
+        assert trace_of([(0, 0, 5), (100, 100, 9), (200, 200, 6)], foreign=[1]).dishonest
+
+
 class TestRuns:
     """How far a quiet run reaches."""
 

@@ -27,6 +27,7 @@ def trace_of(
     peaks: Sequence[int | None] | None = None,
     lost: Sequence[int] = (),
     links: Sequence[int] = (),
+    foreign: Sequence[int] = (),
 ) -> Trace:
     """Return the trace of these readings; eps of 1,000 a second allows one unit a millisecond.
 
@@ -38,12 +39,14 @@ def trace_of(
         peaks: Live processes at each reading, to be judged by them too (None: not said).
         lost: Places of readings that never arrived.
         links: Places of messages that are mere links.
+        foreign: Places of readings that quote a challenge of another drill.
     """
     track = Track()
     for n, (_, arrival_ms, count) in enumerate(rows):
         said = {} if peaks is None or peaks[n] is None else {LIVE_PROCESSES: peaks[n]}
         counters = {} if n in links else {CPU: ("e0", count)}
-        sample = Sample(n, n, at(arrival_ms), counters, said, link_only=n in links)  # type: ignore[arg-type]
+        quoted = None if n in foreign else n
+        sample = Sample(n, quoted, at(arrival_ms), counters, said, link_only=n in links)  # type: ignore[arg-type]
         if n not in lost:
             track.add(sample, digest(str(n - 1)) if n else DIGEST, digest(str(n)))
     at_most = () if peaks is None else ((LIVE_PROCESSES, 0),)

@@ -22,7 +22,7 @@ from orchestrator.core.runs import LATE_CASES
 from orchestrator.core.samples import Instant
 from orchestrator.evidence.bundle import encode_bundle
 from orchestrator.evidence.fold import fold_journal
-from orchestrator.evidence.result import build_result
+from orchestrator.evidence.stating import build_result
 from orchestrator.journal.chain import ChainWriter
 from protocols.controls import (
     Control,

@@ -12,7 +12,8 @@ from orchestrator.core import events as ev
 from orchestrator.core.drill import Drill
 from orchestrator.evidence.bundle import encode_bundle
 from orchestrator.evidence.fold import Documents
-from orchestrator.evidence.result import Background, DrillResult, build_result
+from orchestrator.evidence.result import DrillResult
+from orchestrator.evidence.stating import Background, build_result
 from orchestrator.journal.chain import GENESIS, ChainWriter, Record, decode_record, stamped_of
 from protocols.envelope import parse_envelope, seal
 from protocols.errors import HaltdrillError

@@ -1,84 +1,16 @@
-"""The journal store contract, on SQLite, and what it says when the disk fails."""
+"""The journal on SQLite: its file, its versions, and what it says when the disk fails."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from orchestrator.core import events as ev
-from orchestrator.journal.base import JournalStore
-from orchestrator.journal.chain import ChainReader, ChainWriter, Line
 from orchestrator.journal.sqlite import SqliteJournal
 from protocols.errors import JournalError
-from tests.kit import NOW_NS
-
-DRILL = "20261124t144358z-monthly-abcdef"
-WARRANT = "a" * 64
-
-
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JournalStore]:
-    """Each kind of store that keeps the contract."""
-    journal = SqliteJournal(tmp_path / "deep" / "journal.sqlite" if request.param == "file" else None)
-    yield journal
-    journal.close()
-
-
-def lines(count: int) -> list[Line]:
-    """Chain `count` records."""
-    writer = ChainWriter(DRILL)
-    return [writer.encode(ev.Stamped(ev.DrillResumed(), 1, number, NOW_NS)) for number in range(count)]
-
-
-def test_lines_come_back_as_they_were(store: JournalStore) -> None:
-    """A record is its exact bytes: what is read is what was hashed, in order."""
-    store.open_drill(DRILL, WARRANT)
-    written = lines(5)
-    store.append(DRILL, written[:2])
-    store.append(DRILL, written[2:])
-    assert list(store.lines(DRILL)) == [line.raw for line in written]
-    reader = ChainReader(DRILL)
-    for raw in store.lines(DRILL):
-        reader.read(raw)
-    assert reader.head == written[-1].digest
-
-
-def test_a_second_writer_is_refused_whole(store: JournalStore) -> None:
-    """Two orchestrators on one drill never interleave: the later append fails and leaves nothing."""
-    store.open_drill(DRILL, WARRANT)
-    written = lines(4)
-    store.append(DRILL, written[:2])
-    for wrong in (written[3:], written[:1]):
-        with pytest.raises(JournalError, match="two writers"):
-            store.append(DRILL, wrong)
-    assert len(list(store.lines(DRILL))) == 2
-
-
-def test_uses_count_up_for_each_warrant(store: JournalStore) -> None:
-    """No use of a warrant is ever given out twice."""
-    assert store.open_drill(DRILL, WARRANT) == 1
-    assert store.open_drill(DRILL.replace("abcdef", "abcde0"), WARRANT) == 2
-    assert store.open_drill(DRILL.replace("abcdef", "abcde1"), "b" * 64) == 1
-    store.mark_closed(DRILL)
-    assert [(entry.use, entry.closed) for entry in store.drills()] == [(2, False), (1, False), (1, True)]
-
-
-def test_an_unknown_drill_is_named(store: JournalStore) -> None:
-    """Asking for a drill that is not there is an error, not an empty journal."""
-    with pytest.raises(JournalError, match="there is no drill"):
-        list(store.lines(DRILL))
-
-
-def test_a_rolled_back_party_is_noticed(store: JournalStore) -> None:
-    """The same disk with a lower number was rolled back; a new disk starts anew."""
-    assert store.remember_party("alpha", "agent", "1" * 32, 10) is None
-    assert store.remember_party("alpha", "agent", "1" * 32, 12) is None
-    assert store.remember_party("alpha", "agent", "1" * 32, 11) == 12
-    assert store.remember_party("alpha", "agent", "2" * 32, 0) is None
+from tests.orchestrator.journal.stores import DRILL, WARRANT, lines, notes
 
 
 def test_it_survives_reopening(tmp_path: Path) -> None:
@@ -197,3 +129,28 @@ def test_a_schema_that_is_no_text_is_damage(tmp_path: Path, *, read_only: bool) 
     path.write_bytes(data.replace(b"PRIMARY KEY", b"PRIMARY \xff\xff\xff"))
     with pytest.raises(JournalError, match="damaged"):
         SqliteJournal(path, read_only=read_only)
+
+
+def test_a_journal_of_version_1_is_upgraded_by_its_next_writer(tmp_path: Path) -> None:
+    """A journal of before there were notes is read as it is, and keeps every record when it is written to again."""
+    path = tmp_path / "journal.sqlite"
+    store = SqliteJournal(path)
+    store.open_drill(DRILL, WARRANT)
+    store.append(DRILL, lines(2))
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("DROP TABLE notes; PRAGMA user_version = 1;")
+    old = SqliteJournal(path, read_only=True)
+    assert (len(list(old.lines(DRILL))), list(old.notes())) == (2, [])
+    old.close()
+    upgraded = SqliteJournal(path)
+    upgraded.append_notes(notes(2))
+    upgraded.close()
+    again = SqliteJournal(path)
+    assert [line.raw for line in lines(2)] == list(again.lines(DRILL))
+    assert [line.raw for line in notes(2)] == list(again.notes())
+    again.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 3")
+    with pytest.raises(JournalError, match="schema version 3"):
+        SqliteJournal(path)

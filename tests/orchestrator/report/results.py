@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from orchestrator.core.battery import EXPECTED, BatteryCase, CaseAnswer
@@ -167,9 +168,15 @@ def other_steps(first: int = 0) -> list[StepResult]:
     ]
 
 
+@cache
+def _recorded() -> DrillResult:
+    """Return the drill that the made ones are changes of."""
+    return record_drill().result
+
+
 def drill_of(*steps: StepResult) -> DrillResult:
     """Make a drill of these steps."""
-    base = record_drill().result
+    base = _recorded()
     numbered = tuple(made.model_copy(update={"step": number}) for number, made in enumerate(steps))
     judgements = [site.result for made in numbered for site in made.sites]
     passed = sum(result.passed for result in judgements)

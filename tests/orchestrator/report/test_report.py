@@ -140,18 +140,19 @@ def test_intervals_are_rounded_outward(lower_ns: int | None, upper_ns: int | Non
 def test_the_curve_marks_sites_that_were_never_seen_halted(mixed: Recorded) -> None:
     """Right-censored sites are drawn, not dropped, and the limit stands in the drawing."""
     svg = curve(mixed.result.steps[0])
-    drawing = ET.fromstring(svg)  # noqa: S314 - our own output
-    assert drawing.tag == "svg"
-    assert "2 not seen halted" in svg
-    assert "3 witnessed halted" in svg
-    assert "limit 0.4 s" in svg
+    drawings = ET.fromstring(f"<div>{svg}</div>")  # noqa: S314 - our own output
+    assert [drawing.tag for drawing in drawings] == ["svg", "svg"]
+    assert svg.count("2 not seen halted") == 2
+    assert "3 seen halted" in svg
+    assert svg.count("limit 0.4 s: 2 proved") == 2
+    assert svg.count('class="censored"') == 2
 
 
 def test_the_curve_draws_even_when_nobody_halted() -> None:
     """An aborted drill and a drill of silence have a drawing too."""
     result = record_drill(Script(sites=("alpha",), lying="alpha")).result
     svg = curve(result.steps[0])
-    ET.fromstring(svg)  # noqa: S314 - our own output
+    ET.fromstring(f"<div>{svg}</div>")  # noqa: S314 - our own output
     assert "1 not seen halted" in svg
 
 
@@ -164,7 +165,10 @@ def test_junit_has_a_case_for_each_site_and_step(mixed: Recorded) -> None:
     assert root.get("failures") == "3"
     assert set(failed) == {"beta", "delta", "gamma"}
     assert failed["beta"].get("type") == "contradicted"  # type: ignore[union-attr]
-    assert "reported a halt while a witness saw it at work" in (failed["beta"].text or "")  # type: ignore[union-attr]
+    said = failed["beta"].text or ""  # type: ignore[union-attr]
+    assert "reported a halt while a witness saw it at work" in said
+    assert "otherwise: w1, w2" in said
+    assert "reported done at" in said
 
 
 def test_csv_has_integers_in_nanoseconds_and_blanks_for_the_unknown(mixed: Recorded) -> None:

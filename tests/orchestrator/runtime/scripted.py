@@ -7,7 +7,7 @@ switched on one fault at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core import events as ev
@@ -89,7 +89,7 @@ class ScriptedSite:
         self._answers: dict[str, list[bytes]] = {}
         self._lease: Lease | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._readings: dict[str, list[int]] = {}
+        self._readings: dict[tuple[str, str], list[int]] = {}
         self._gate: Gate | None = None
         dispatcher = PublicKey.load(public_of(dispatcher_label(DISPATCHERS[0])))
         approvers = [PublicKey.load(public_of(approver_label(owner))) for owner in ("board", "regulator", "safety")]
@@ -250,7 +250,7 @@ class ScriptedSite:
                 continue
             chain.mad = name in self.script.mad_clock
             common = {"fleet": self.fleet.fleet, "site": self.site, "witness": name, "quotes": quotes}
-            numbers = self._readings.setdefault(name, [])
+            numbers = self._readings.setdefault((challenge.drill, name), [])
             reading = Reading(
                 link=chain.link(), at=format_utc(self.clock.wall_ns()), signals=self._signals(name), **common
             )
@@ -291,6 +291,7 @@ class Stage:
     clock: LoopClock = field(default_factory=LoopClock)
     sites: dict[str, ScriptedSite] = field(default_factory=dict)
     runtime: Runtime | None = None
+    watched: Callable[[Runtime], None] = field(default=lambda _runtime: None)
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _note(self, stamped: ev.Stamped, _said: Message | None) -> None:
@@ -340,6 +341,7 @@ class Stage:
                 gather_s=0.0,
                 threads=0,
             )
+            self.watched(self.runtime)
             beside = asyncio.ensure_future(meanwhile(self)) if callable(meanwhile) else None
             try:
                 async with asyncio.timeout(600):

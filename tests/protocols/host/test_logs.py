@@ -17,6 +17,8 @@ from protocols.host.clock import ManualClock
 from protocols.host.files import generate_private_pem
 from protocols.host.logs import REDACTED, close, configure, get_logger, redact
 
+pytestmark = pytest.mark.made_up_events
+
 PEM = generate_private_pem().decode()
 SECRET_LINE = PEM.splitlines()[1]
 
@@ -40,15 +42,16 @@ def test_a_line_has_its_fields_in_order(tmp_path: Path) -> None:
     get_logger(site="alpha").info("order.accepted", drill="d1", step=3)
     [line] = lines(path)
     assert line == {
-        "timestamp": "1970-01-01T00:00:00.000000001Z",
-        "level": "info",
-        "event": "order.accepted",
-        "program": "agent",
+        "@timestamp": "1970-01-01T00:00:00.000000001Z",
+        "log.level": "info",
+        "event.action": "order.accepted",
+        "service.name": "agent",
+        "message": "order accepted",
         "site": "alpha",
         "drill": "d1",
         "step": 3,
     }
-    assert list(line)[:4] == ["timestamp", "level", "event", "program"]
+    assert list(line)[:5] == ["@timestamp", "log.level", "event.action", "service.name", "message"]
 
 
 def test_the_level_is_kept(tmp_path: Path) -> None:
@@ -58,7 +61,7 @@ def test_the_level_is_kept(tmp_path: Path) -> None:
     log = get_logger()
     log.info("quiet.event")
     log.warning("loud.event")
-    assert [line["event"] for line in lines(path)] == ["loud.event"]
+    assert [line["event.action"] for line in lines(path)] == ["loud.event"]
 
 
 def test_a_log_is_appended_to(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_one_event_is_one_line(tmp_path: Path) -> None:
     """A line break in a value cannot forge a second line."""
     path = tmp_path / "log"
     configure("agent", path=path)
-    get_logger().info("order.refused", detail='x\n{"event":"order.accepted"}\u2028')
+    get_logger().info("order.refused", detail='x\n{"event.action":"order.accepted"}\u2028')
     assert len(path.read_bytes().splitlines()) == 1
 
 
@@ -176,7 +179,7 @@ def test_stderr_that_is_no_terminal_gets_json(capsys: pytest.CaptureFixture[str]
     configure("agent")
     get_logger().info("order.accepted")
     captured = capsys.readouterr()
-    assert json.loads(captured.err)["event"] == "order.accepted"
+    assert json.loads(captured.err)["event.action"] == "order.accepted"
     assert captured.out == ""
 
 
@@ -197,7 +200,7 @@ def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path) -> None:
     log.info("after")
     log.info("whole")
     first, torn, after, whole = path.read_text().splitlines()
-    assert json.loads(first)["event"] == "before"
+    assert json.loads(first)["event.action"] == "before"
     assert len(torn) == 10
-    assert (json.loads(after)["event"], json.loads(after)["lines_lost"]) == ("after", 2)
-    assert (json.loads(whole)["event"], "lines_lost" in json.loads(whole)) == ("whole", False)
+    assert (json.loads(after)["event.action"], json.loads(after)["lines_lost"]) == ("after", 2)
+    assert (json.loads(whole)["event.action"], "lines_lost" in json.loads(whole)) == ("whole", False)

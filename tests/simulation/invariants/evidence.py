@@ -186,6 +186,32 @@ class Voices:
         chain = self.chains[name]
         return not chain.forked and not chain.gap and (chain.closed or not final)
 
+    def at_work(self, epoch: int, at_ns: int) -> frozenset[str]:
+        """Return the owners of whole and closed chains whose last word by a moment is that something was at work."""
+        owners = set()
+        for name, chain in self.chains.items():
+            taken = [one for one in chain.said if one.before[0] == epoch and one.before[1] <= at_ns]
+            if len(taken) < 2 or not self.may_agree(name, final=True):
+                continue
+            one, last = taken[-2:]
+            recent = last.after[0] == epoch and at_ns - last.after[1] <= self._gap_ns
+            shared = one.counters.keys() & last.counters.keys()
+            if recent and any(last.counters[signal][1] > one.counters[signal][1] for signal in shared):
+                owners.add(self._owners[name])
+        return frozenset(owners)
+
+    def seen_again(self, epoch: int, since_ns: int) -> int:
+        """Return by when any whole chain has a reading that was surely taken after a moment; that moment if none has.
+
+        The response time ends no earlier: a halt just after the reading that a quiet run starts with would not show.
+        """
+        ends = [
+            next((one.before[1] for one in chain.said if one.after[0] == epoch and one.after[1] >= since_ns), since_ns)
+            for name, chain in self.chains.items()
+            if self.may_agree(name, final=True)
+        ]
+        return min(ends, default=since_ns)
+
     def common_dwell(
         self, epoch: int, since_ns: int, until_ns: int, *, dissent: bool = True, final: bool = False
     ) -> int | None:

@@ -33,6 +33,7 @@ class Claim:
     """What a drill says of one site in one step, with the times that it is about.
 
     Attributes:
+        number: The step's number.
         result: The result as the journal holds it.
         zero: Epoch and time of the commit of the (last) rung's order; with a lease, of the last licence's expiry.
         begins_ns: From when on it is to be as ordered, true time.
@@ -44,6 +45,7 @@ class Claim:
 
     drill: str
     site: str
+    number: int
     step: Step
     params: Params
     result: Mapping[str, Any]
@@ -106,6 +108,7 @@ def _claim(ran: Ran, drill: str, entries: Sequence[Entry], judged: Entry, step: 
     return Claim(
         drill=drill,
         site=site,
+        number=number,
         step=step,
         params=params,
         result=result,
@@ -343,14 +346,38 @@ def a_quorum_showed_it(ran: Ran) -> Iterator[Found]:
         seen_ns = max(one.t_ns for one in claim.entries if one.epoch == epoch)
         until_ns = until[1] if until[0] == epoch else seen_ns
         begins = claim.begins_ns - ran.truth.epochs.get((claim.drill, epoch), 0)
-        if voices.common_dwell(epoch, begins, until_ns, final=True) is None:
+        shown_ns = voices.common_dwell(epoch, begins, until_ns, final=True)
+        if shown_ns is None:
             yield Found(f"{claim.name}, and no quorum of {claim.step.quorum} owners showed it", claim.at_ns)
+        elif shown_ns > begins and claim.zero[1] + claim.result["response_upper_ns"] < voices.seen_again(
+            epoch, shown_ns
+        ):
+            yield Found(f"{claim.name}, and earlier than a quorum showed it undisputed", claim.done_ns)
     for claim in claims(ran):
         agreeing = claim.result["agreeing"]
         record = ran.fleet.records[claim.site]
         owners = {one.owner for one in record.witnesses if one.name in agreeing and one.owner != record.owner}
         if claim.praised and not isinstance(claim.params, RefusalParams) and len(owners) < claim.step.quorum:
             yield Found(f"{claim.name} by {len(owners)} owners of {claim.step.quorum}", claim.at_ns)
+
+
+def a_quorum_saw_it_work_before(ran: Ran) -> Iterator[Found]:
+    """Of what is called verified or late a quorum of owners with whole chains saw work just before the order."""
+    for claim in claims(ran):
+        record = ran.fleet.records[claim.site]
+        limits = quiet_limits(claim.params, record)
+        first = next((one for one in claim.entries if one.type == "order.issued" and _is_of(one, claim)), None)
+        if not claim.praised or limits is None or first is None:
+            continue
+        busy = {rate.signal: rate.quiet_per_s for rate in record.work}
+        voices = Voices(ran, claim.drill, claim.site, claim.entries, busy, claim.step)
+        owners = voices.at_work(first.epoch, first.t_ns)
+        if len(owners) < claim.step.quorum:
+            yield Found(f"{claim.name}, and {len(owners)} owners had seen it work before the order", claim.at_ns)
+
+
+def _is_of(entry: Entry, claim: Claim) -> bool:
+    return bool(entry.event["step"] == claim.number)
 
 
 def readings_are_in_their_brackets(ran: Ran) -> Iterator[Found]:
@@ -389,5 +416,6 @@ CHECKS = (
     lower_bound_holds,
     came_back,
     a_quorum_showed_it,
+    a_quorum_saw_it_work_before,
     readings_are_in_their_brackets,
 )

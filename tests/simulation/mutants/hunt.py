@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tests.simulation.invariants import check
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.playing import run
+from tests.simulation.remembered import remembered
 
 SEEDS_MAX = 1_000
 """Seeds in which a bug must be found."""
@@ -49,7 +50,8 @@ Broken = Callable[[int], Sequence[str]]
 
 def broken_by(seed: int) -> Sequence[str]:
     """Run one seed and return the names of the invariants that it broke, each once."""
-    return tuple(dict.fromkeys(one.invariant for one in check(run(seed))))
+    with remembered():
+        return tuple(dict.fromkeys(one.invariant for one in check(run(seed))))
 
 
 def try_seed(mutant: Mutant, seed: int, broken: Broken = broken_by) -> _Tried:

@@ -1,0 +1,170 @@
+"""Reads a log file, to its end or following it: every line is checked, and what is no line of ours is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.logbook.lines import DRILL_LINES, AnyDrillLine
+from protocols.errors import ConfigError
+
+CHUNK_BYTES = 4 * 1024 * 1024
+LINE_MAX_BYTES = 4 * 1024 * 1024
+HEAD_BYTES = 128
+"""How much of a file's beginning, with its first timestamp, tells it from another one."""
+
+_VALIDATE: Callable[[bytes], AnyDrillLine] = DRILL_LINES.validator.validate_json
+"""Checks and reads one line, without the detour that `TypeAdapter` takes for each."""
+
+_FORGET_SET = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_NOTHING_SET: set[str] = set()
+"""Which fields of a line were given is a set of its own for each, a kilobyte of it, and nobody asks."""
+
+_DRILL_ACTIONS = frozenset(
+    action for model in get_args(AnyDrillLine) for action in get_args(model.model_fields["action"].annotation)
+)
+
+
+@dataclass(slots=True)
+class Foreign:
+    """What else was in the file.
+
+    Attributes:
+        others: Lines of other programs, or of the orchestrator that are about no drill.
+        wrong: Lines that are no log lines of this version.
+        first_wrong: What is wrong with the first of them, and where.
+    """
+
+    others: int = 0
+    wrong: int = 0
+    first_wrong: str = ""
+
+
+class LogFile:
+    """A log file that may be growing, be cut off, or be replaced by a fresh one.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        foreign: What else was in it so far.
+        restarts: How often it began anew, because it was cut off or replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.foreign = Foreign()
+        self.restarts = 0
+        self._identity: tuple[int, int] | None = None
+        self._offset = 0
+        self._rest = b""
+        self._number = 0
+        self._skipping = False
+        self._head = b""
+
+    @property
+    def position_bytes(self) -> int:
+        """How far it was read."""
+        return self._offset
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the file is now; 0 if there is none."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def read(self) -> list[AnyDrillLine]:
+        """Return the next lines, of at most one chunk; none when there is nothing new.
+
+        Raises:
+            ConfigError: The file is not there, or cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                self._notice_restart(os.fstat(file.fileno()), file.read(HEAD_BYTES))
+                file.seek(self._offset)
+                data = file.read(CHUNK_BYTES)
+        except OSError as error:
+            raise ConfigError(
+                f"the log cannot be read: {error.strerror}",
+                where=str(self.path),
+                remedy="give the log of a drill: the file that haltdrill run writes, beside the drills",
+            ) from error
+        self._offset += len(data)
+        return self._lines(data)
+
+    def read_all(self) -> Iterator[list[AnyDrillLine]]:
+        """Return all lines until its present end, a chunk at a time.
+
+        Raises:
+            ConfigError: The file is not there, or cannot be read.
+        """
+        while True:
+            before = self._offset
+            lines = self.read()
+            if self._offset == before:
+                return
+            yield lines
+
+    def _notice_restart(self, status: os.stat_result, head: bytes) -> None:
+        """Begin anew if it is another file, was cut off, or was cut off and has grown past where we were."""
+        identity = (status.st_dev, status.st_ino)
+        another = self._identity not in {None, identity} or not head.startswith(self._head)
+        if another or status.st_size < self._offset:
+            self._offset, self._rest, self._number, self._skipping = 0, b"", 0, False
+            self.restarts += 1
+        self._identity, self._head = identity, head
+
+    def _lines(self, data: bytes) -> list[AnyDrillLine]:
+        """Cut whole lines off; the last, which may still be being written, waits."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        lines: list[AnyDrillLine] = []
+        for raw in whole:
+            self._number += 1
+            if self._skipping:
+                self._skipping = False
+            elif len(raw) > LINE_MAX_BYTES:
+                self._wrong(f"longer than {LINE_MAX_BYTES} bytes", self._number)
+            else:
+                try:
+                    line = _VALIDATE(raw)
+                except ValidationError as error:
+                    self._not_ours(raw, error)
+                else:
+                    _FORGET_SET(line, _NOTHING_SET)
+                    lines.append(line)
+        if len(self._rest) > LINE_MAX_BYTES:
+            if not self._skipping:
+                self._wrong(f"longer than {LINE_MAX_BYTES} bytes", self._number + 1)
+            self._rest, self._skipping = b"", True
+        return lines
+
+    def _not_ours(self, raw: bytes, error: ValidationError) -> None:
+        if _of_another_program(raw):
+            self.foreign.others += 1
+        elif raw.strip():
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            self._wrong(f"{place}: {first['msg']}"[:200], self._number)
+
+    def _wrong(self, what: str, number: int) -> None:
+        self.foreign.wrong += 1
+        self.foreign.first_wrong = self.foreign.first_wrong or f"line {number}: {what}"
+
+
+def _of_another_program(raw: bytes) -> bool:
+    """Tell whether a line is one of our logs, about something else than a drill."""
+    try:
+        line = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    ours = isinstance(line, dict) and {"@timestamp", "log.level", "event.action", "service.name"} <= line.keys()
+    return ours and isinstance(line["event.action"], str) and line["event.action"] not in _DRILL_ACTIONS

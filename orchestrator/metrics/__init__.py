@@ -1,0 +1,1 @@
+"""Prometheus metrics of drills, computed from their log and from nothing else."""

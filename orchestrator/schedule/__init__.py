@@ -1,0 +1,1 @@
+"""When drills run by themselves: occurrences, draws, blackouts, blast radius, waves, the decider. All pure."""

@@ -1,0 +1,1 @@
+"""The long-running orchestrator: plans on a schedule, one writer for a fleet, from start to drain."""

@@ -1,0 +1,1 @@
+"""Tests of the conditions that stop a drill."""
