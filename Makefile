@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKS := deploy/locks
 # Debian packages that the tests need; installed by `make test` where it runs as root.
-DEBIAN_PACKAGES := chromium iproute2 lnav mosquitto postgresql prometheus tmux
+DEBIAN_PACKAGES := chromium iproute2 lnav mosquitto postgresql prometheus systemd tmux
 # Passed on: `make drill ARGS=--lying-site`, `make test PYTEST_ARGS='-k wire'`.
 ARGS ?=
 PYTEST_ARGS ?=

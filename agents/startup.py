@@ -17,6 +17,7 @@ from protocols.config import AgentConfig, BrokerConfig, EnforcerConfig, WitnessC
 from protocols.errors import ConfigError, UntrustedInput
 from protocols.host.files import read_bytes, read_private_key
 from protocols.host.logs import configure
+from protocols.host.systemd import Notifications
 from protocols.keys import Signer
 from protocols.messages import KeyRecord
 from protocols.transport.base import Transport
@@ -112,9 +113,29 @@ def software() -> str:
 
 
 async def until_signal(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run until SIGTERM or SIGINT; the event that `run` is given is set by either."""
-    stop = asyncio.Event()
+    """Run until SIGTERM or SIGINT; the event that `run` is given is set by either.
+
+    A supervisor is told that we are ready, alive and ending. That we are alive is said by the loop that all else
+    runs on: where that hangs, it is not said, and systemd starts us anew.
+    """
+    stop, supervisor = asyncio.Event(), Notifications()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        supervisor.stopping()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run(stop)
+        loop.add_signal_handler(number, end)
+    alive = loop.create_task(_say_alive(supervisor))
+    try:
+        await run(stop)
+    finally:
+        alive.cancel()
+
+
+async def _say_alive(supervisor: Notifications) -> None:
+    supervisor.ready()
+    while supervisor.watchdog_s is not None:
+        supervisor.watchdog()
+        await asyncio.sleep(supervisor.watchdog_s / 3)

@@ -87,9 +87,9 @@ def _orchestrator(arguments: list[str]) -> int:
 
                 name, arguments = "haltdrill dashboard", rest
             case _:
-                from orchestrator.cli.main import app  # noqa: PLC0415 - needs the extra
+                from orchestrator.cli.main import app_for  # noqa: PLC0415 - needs the extra
 
-                name = "haltdrill"
+                app, name = app_for(arguments), "haltdrill"
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise

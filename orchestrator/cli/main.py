@@ -1,26 +1,14 @@
-"""The Typer application: every group of commands registers itself here."""
+"""The Typer application. A command's module is imported only when it is called: some take a second."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli import (
-    coverage_command,
-    dashboard_command,
-    demo_command,
-    drill_commands,
-    evidence_commands,
-    fleet_commands,
-    lever_command,
-    metrics_command,
-    serve_command,
-    site_commands,
-    timekeeper_command,
-    watch_command,
-)
 from orchestrator.cli.common import EXIT_CODES_HELP
 
 _HELP = f"""Order compute sites to pause or shut down, and prove with independent witnesses how fast each
@@ -31,14 +19,22 @@ run `haltdrill agent` and `haltdrill witness`; each has its own `--help`.
 
 {EXIT_CODES_HELP}"""
 
-app = typer.Typer(
-    name="haltdrill",
-    help=_HELP,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_MODULES: dict[str, tuple[str, ...]] = {
+    "demo_command": ("demo",),
+    "fleet_commands": ("init", "approve", "plan"),
+    "drill_commands": ("run", "resume", "abort", "drills", "export"),
+    "lever_command": ("lever", "revoke"),
+    "evidence_commands": ("verify", "report"),
+    "coverage_command": ("coverage",),
+    "dashboard_command": ("dashboard",),
+    "metrics_command": ("metrics",),
+    "notify_command": ("notify",),
+    "serve_command": ("serve", "warrants"),
+    "site_commands": ("agent", "witness", "enforcer", "mocksite"),
+    "timekeeper_command": ("timekeeper",),
+    "watch_command": ("watch",),
+}
+"""The modules of this package that register commands, in the order of the help, and which."""
 
 
 def installed_version() -> str:
@@ -55,7 +51,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     show_version: Annotated[
@@ -66,20 +61,19 @@ def _options(
     pass
 
 
-demo_command.register(app)
-fleet_commands.register(app)
-drill_commands.register(app)
-lever_command.register(app)
-evidence_commands.register(app)
-coverage_command.register(app)
-dashboard_command.register(app)
-metrics_command.register(app)
-serve_command.register(app)
-site_commands.register(app)
-timekeeper_command.register(app)
-watch_command.register(app)
-
-
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="haltdrill")
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the application for a command line: with the one command that it calls, or else with all of them."""
+    app = typer.Typer(
+        name="haltdrill",
+        help=_HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    called = arguments[0] if arguments else ""
+    wanted = [module for module, commands in _MODULES.items() if called in commands] or list(_MODULES)
+    for module in wanted:
+        import_module(f"orchestrator.cli.{module}").register(app)
+    return app

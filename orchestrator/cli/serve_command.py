@@ -68,12 +68,13 @@ def serve_command(
     folder = fleet_folder(fleet, *([plans] if plans is not None else []))
     clock, screen = SystemClock(), Screen(stderr=True)
     loaded = load_fleet(folder, clock.wall_ns())
-    configure("orchestrator", path=writable_log(loaded.config, log), level="debug", json=True)
+    lines = writable_log(loaded.config, log)
+    configure("orchestrator", path=lines, level="debug", json=True)
 
     def told(sentence: str) -> None:
         screen.print(Text(sentence), soft_wrap=True, highlight=False)
 
-    post = Post(folder, plans or FleetLayout(folder).plans, clock, get_logger(), Notifications(), told)
+    post = Post(folder, plans or FleetLayout(folder).plans, lines, clock, get_logger(), Notifications(), told)
     asyncio.run(serve(post))
 
 

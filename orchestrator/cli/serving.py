@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import write_files
+from orchestrator.cli.serving_beside import keep_notifying, look_for_overdue
 from orchestrator.cli.stopping import held_stops
 from orchestrator.fleet.held_stops import HeldStops
 from orchestrator.fleet.load import LoadedFleet, load_fleet
@@ -20,6 +21,7 @@ from orchestrator.fleet.plan_book import BookedPlan
 from orchestrator.journal.base import Candidate, JournalStore, JournalUnreachable, Leader
 from orchestrator.journal.places import candidate, open_store
 from orchestrator.journal.shared import SharedStore
+from orchestrator.notify.sending import read_hooks
 from orchestrator.runtime.leash import Leash
 from orchestrator.schedule.draw_key import DrawKey
 from orchestrator.service.drilling import Beside, Means
@@ -49,6 +51,7 @@ class Post:
     Attributes:
         fleet: The fleet's folder.
         plans: The folder of its plans.
+        lines: The file that log lines go to.
         clock: The one clock.
         log: Where log lines go.
         supervisor: systemd, or nobody.
@@ -57,6 +60,7 @@ class Post:
 
     fleet: Path
     plans: Path
+    lines: Path
     clock: Clock
     log: FilteringBoundLogger
     supervisor: Notifications
@@ -92,7 +96,6 @@ async def serve(post: Post) -> None:
             await _led(post, loaded, read, leader)
         finally:
             leader.release()
-    post.log.info("service.ended")
 
 
 async def _lead(post: Post, hopeful: Candidate, ended: asyncio.Event) -> Leader | None:
@@ -161,8 +164,15 @@ async def _led(post: Post, loaded: LoadedFleet, read: Read, leader: Leader) -> N
         programme = FolderProgramme(
             means, lambda: post.read()[1], read, stops, seeds, lambda booked: _guard(booked, means)
         )
-        listen = partial(_listening, broker, loaded, post, stops)
-        await _run(post, programme, leader, listen)
+        beside: list[Callable[[Service], Coroutine[Any, Any, None]]] = [
+            partial(_listening, broker, loaded, post, stops),
+            lambda _service: look_for_overdue(programme, config.journal, post.clock, post.log),
+        ]
+        if read.config.notify is not None:
+            hooks = post.plans / read.config.notify
+            read_hooks(hooks, post.clock)
+            beside.append(lambda _service: keep_notifying(hooks, post.lines, leash, post.log))
+        await _run(post, programme, leader, beside)
 
 
 async def _listening(broker: BrokerConfig, loaded: LoadedFleet, post: Post, stops: HeldStops, service: Service) -> None:
@@ -185,7 +195,10 @@ def _guard(booked: BookedPlan, means: Means) -> Beside | None:
 
 
 async def _run(
-    post: Post, programme: FolderProgramme, leader: Leader, listen: Callable[[Service], Coroutine[Any, Any, None]]
+    post: Post,
+    programme: FolderProgramme,
+    leader: Leader,
+    beside: Sequence[Callable[[Service], Coroutine[Any, Any, None]]],
 ) -> None:
     loop = asyncio.get_running_loop()
     watchdog_s = post.supervisor.watchdog_s
@@ -216,9 +229,11 @@ async def _run(
 
     with _signals({signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: reload}):
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(listen(service), name="stops")
+            others = [group.create_task(what(service)) for what in beside]
             await service.run()
-            listening.cancel()
+            post.log.info("service.ended")
+            for other in others:
+                other.cancel()
 
 
 def _turned(post: Post, service: Service) -> None:

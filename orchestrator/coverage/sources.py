@@ -20,6 +20,7 @@ from protocols.host.files import read_bytes
 from protocols.ids import digest_of
 from protocols.messages import SiteRecord
 from protocols.reasons import Reason
+from protocols.trust import FleetTrust
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _DAMAGED = "nothing of it was counted; see what is left with: haltdrill verify, on the bundles of its drills"
@@ -94,6 +95,23 @@ def gather(paths: Sequence[Path], now_ns: int) -> Gathered:
     gone = gathered.gone()
     if gone:
         gathered.notes.append(f"left out, since the fleet no longer lists them: {_some(gone)}")
+    return gathered
+
+
+def gather_fleet(trust: FleetTrust, journal: str) -> Gathered:
+    """Read one fleet's drills.
+
+    Args:
+        trust: The fleet, whose sites are to be covered.
+        journal: Where its drills are; there may be none yet.
+
+    Raises:
+        JournalError: The journal cannot be read, or is damaged.
+    """
+    gathered = Gathered()
+    gathered.rosters[trust.fleet] = {(trust.fleet, site): record for site, record in trust.records.items()}
+    if there_is(journal):
+        _journal(journal, gathered)
     return gathered
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from orchestrator.logbook.lines import AnyDrillLine
+from orchestrator.logbook.notify_lines import AnyNotifyLine
 from orchestrator.logbook.other_lines import AnyOtherLine
 from orchestrator.logbook.service_lines import AnyServiceLine
 from orchestrator.logbook.stopping_lines import AnyStoppingLine
@@ -32,6 +33,7 @@ AnyLine = (
     | AnyStoppingLine
     | AnyOtherLine
     | AnyServiceLine
+    | AnyNotifyLine
     | AnyTimekeeperLine
     | AnyPartyLine
     | AnyActingLine
@@ -46,6 +48,7 @@ GROUPS: tuple[tuple[str, Any], ...] = (
     ("A drill's stop conditions, by the orchestrator", AnyStoppingLine),
     ("Before a drill, by the orchestrator", AnyOtherLine),
     ("The service, its schedules and its warrants", AnyServiceLine),
+    ("Notices to people, by the notifier", AnyNotifyLine),
     ("The timekeeper", AnyTimekeeperLine),
     ("Orders and stops, by agents and enforcers", AnyActingLine),
     ("What is done at a site, by drivers and actuators", AnyDrivingLine),
@@ -71,9 +74,12 @@ COUNTED = {
     "fraction": "of the least rate",
     "had": "number",
     "has": "number",
+    "hooks": "hooks",
     "last": "number",
     "limit": "see `unit`",
     "lines_lost": "lines",
+    "notices": "notices",
+    "overdue": "proofs",
     "owners": "owners",
     "pid": "number",
     "plans": "plans",
@@ -83,11 +89,14 @@ COUNTED = {
     "scheduled": "plans",
     "seq": "number",
     "sites": "sites",
+    "status": "exit status",
     "step": "number",
     "threshold": "owners",
+    "tries": "tries",
     "unknown": "witnesses",
     "use": "number",
     "uses": "uses",
+    "waiting": "notices",
 }
 """Numbers without a dimension: what they count, or that they only number things."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.logbook.lines import DRILL_LINES, AnyDrillLine
 from protocols.errors import ConfigError
@@ -19,16 +19,17 @@ LINE_MAX_BYTES = 4 * 1024 * 1024
 HEAD_BYTES = 128
 """How much of a file's beginning, with its first timestamp, tells it from another one."""
 
-_VALIDATE: Callable[[bytes], AnyDrillLine] = DRILL_LINES.validator.validate_json
-"""Checks and reads one line, without the detour that `TypeAdapter` takes for each."""
+LineT = TypeVar("LineT", bound=BaseModel)
 
 _FORGET_SET = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _NOTHING_SET: set[str] = set()
 """Which fields of a line were given is a set of its own for each, a kilobyte of it, and nobody asks."""
 
-_DRILL_ACTIONS = frozenset(
-    action for model in get_args(AnyDrillLine) for action in get_args(model.model_fields["action"].annotation)
-)
+
+def _actions_of(union: Any) -> frozenset[str]:
+    return frozenset(
+        action for model in get_args(union) for action in get_args(model.model_fields["action"].annotation)
+    )
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Foreign:
     """What else was in the file.
 
     Attributes:
-        others: Lines of other programs, or of the orchestrator that are about no drill.
+        others: Lines of other programs, or of other events than those that are read.
         wrong: Lines that are no log lines of this version.
         first_wrong: What is wrong with the first of them, and where.
     """
@@ -46,19 +47,46 @@ class Foreign:
     first_wrong: str = ""
 
 
-class LogFile:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Up to where a log was read, for another process to go on from.
+
+    Attributes:
+        head: How the file began, in hex.
+        offset: Where its next line begins.
+        number: How many lines are before that.
+    """
+
+    head: str
+    offset: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Generic[LineT]):
+    """What was read at once: there may be more, also where no line of it was one of those that are read."""
+
+    taken: list[LineT]
+
+
+class LineFile(Generic[LineT]):
     """A log file that may be growing, be cut off, or be replaced by a fresh one.
 
     Args:
         path: The file.
+        reads: Reads a line of those that are wanted; others are counted.
+        union: What it reads: a union of lines.
 
     Attributes:
         foreign: What else was in it so far.
         restarts: How often it began anew, because it was cut off or replaced.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reads: TypeAdapter[LineT], union: Any) -> None:
         self.path = path
+        # Without the detour that `TypeAdapter` takes for each line.
+        self._validate = reads.validator.validate_json
+        self._actions = _actions_of(union)
         self.foreign = Foreign()
         self.restarts = 0
         self._identity: tuple[int, int] | None = None
@@ -81,7 +109,33 @@ class LogFile:
         except OSError:
             return 0
 
-    def read(self) -> list[AnyDrillLine]:
+    def mark(self) -> Mark:
+        """Return up to where whole lines were read."""
+        return Mark(self._head.hex(), self._offset - len(self._rest), self._number)
+
+    def go_to(self, mark: Mark) -> None:
+        """Go on where another process stopped reading; from the beginning, if it is another file by now."""
+        self._head, self._offset, self._rest, self._number = bytes.fromhex(mark.head), mark.offset, b"", mark.number
+
+    def go_to_end(self) -> None:
+        """Leave out what is there already; what has no end yet is left out too."""
+        try:
+            with self.path.open("rb") as file:
+                self._head, self._offset = file.read(HEAD_BYTES), file.seek(0, os.SEEK_END)
+        except OSError:
+            return  # it is not there yet: it is read from its beginning
+
+    def read_some(self) -> Chunk[LineT] | None:
+        """Return the next lines, of at most one chunk; None at the file's present end.
+
+        Raises:
+            ConfigError: The file is not there, or cannot be read.
+        """
+        before = self._offset
+        lines = self.read()
+        return None if self._offset == before else Chunk(lines)
+
+    def read(self) -> list[LineT]:
         """Return the next lines, of at most one chunk; none when there is nothing new.
 
         Raises:
@@ -101,7 +155,7 @@ class LogFile:
         self._offset += len(data)
         return self._lines(data)
 
-    def read_all(self) -> Iterator[list[AnyDrillLine]]:
+    def read_all(self) -> Iterator[list[LineT]]:
         """Return all lines until its present end, a chunk at a time.
 
         Raises:
@@ -123,10 +177,10 @@ class LogFile:
             self.restarts += 1
         self._identity, self._head = identity, head
 
-    def _lines(self, data: bytes) -> list[AnyDrillLine]:
+    def _lines(self, data: bytes) -> list[LineT]:
         """Cut whole lines off; the last, which may still be being written, waits."""
         *whole, self._rest = (self._rest + data).split(b"\n")
-        lines: list[AnyDrillLine] = []
+        lines: list[LineT] = []
         for raw in whole:
             self._number += 1
             if self._skipping:
@@ -135,7 +189,7 @@ class LogFile:
                 self._wrong(f"longer than {LINE_MAX_BYTES} bytes", self._number)
             else:
                 try:
-                    line = _VALIDATE(raw)
+                    line: LineT = self._validate(raw)
                 except ValidationError as error:
                     self._not_ours(raw, error)
                 else:
@@ -148,7 +202,7 @@ class LogFile:
         return lines
 
     def _not_ours(self, raw: bytes, error: ValidationError) -> None:
-        if _of_another_program(raw):
+        if self._of_another_program(raw):
             self.foreign.others += 1
         elif raw.strip():
             first = error.errors(include_input=False, include_url=False, include_context=False)[0]
@@ -159,12 +213,22 @@ class LogFile:
         self.foreign.wrong += 1
         self.foreign.first_wrong = self.foreign.first_wrong or f"line {number}: {what}"
 
+    def _of_another_program(self, raw: bytes) -> bool:
+        """Tell whether a line is one of our logs, about something else than what is read."""
+        try:
+            line = json.loads(raw)
+        except (ValueError, RecursionError):
+            return False
+        ours = isinstance(line, dict) and {"@timestamp", "log.level", "event.action", "service.name"} <= line.keys()
+        return ours and isinstance(line["event.action"], str) and line["event.action"] not in self._actions
 
-def _of_another_program(raw: bytes) -> bool:
-    """Tell whether a line is one of our logs, about something else than a drill."""
-    try:
-        line = json.loads(raw)
-    except (ValueError, RecursionError):
-        return False
-    ours = isinstance(line, dict) and {"@timestamp", "log.level", "event.action", "service.name"} <= line.keys()
-    return ours and isinstance(line["event.action"], str) and line["event.action"] not in _DRILL_ACTIONS
+
+class LogFile(LineFile[AnyDrillLine]):
+    """A log file of which the lines about drills are read.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, DRILL_LINES, AnyDrillLine)

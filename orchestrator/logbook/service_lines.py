@@ -8,8 +8,10 @@ from pydantic import Field
 
 from orchestrator.logbook.lines import VerdictCounted
 from orchestrator.schedule.notes import Hindrance
-from protocols.ids import Digest, DrillId, Int63, Name, UtcTime
+from protocols.controls import Control
+from protocols.ids import Digest, DrillId, Int63, Name, SiteId, UtcTime
 from protocols.logged import AT_ERROR, AT_INFO, AT_WARNING, Line
+from protocols.messages.base import Part
 from protocols.messages.orders import UseNumber
 
 RunName = Annotated[str, Field(max_length=200)]
@@ -359,6 +361,52 @@ class WarrantRunsOut(Line):
     detail: Said
 
 
+class CellOverdue(Part):
+    """A control at a site whose proof is older than allowed.
+
+    Attributes:
+        site: The site.
+        control: The control.
+        age_s: How long ago it was last exercised.
+    """
+
+    site: SiteId
+    control: Control
+    age_s: float
+
+
+class CoverageOverdue(Line):
+    """Proofs of controls at sites are older than allowed. Said when that changes, and once a day while it lasts.
+
+    Attributes:
+        overdue: How many pairs of site and control that are.
+        sites: At how many sites.
+        max_age_s: How old a proof may be.
+        oldest: The oldest of them.
+    """
+
+    LEVELS = AT_WARNING
+
+    action: Literal["coverage.overdue"] = Field(alias="event.action")
+    overdue: Int63
+    sites: Int63
+    max_age_s: float
+    oldest: Annotated[tuple[CellOverdue, ...], Field(max_length=20)]
+
+
+class ServiceOverdueFailed(Line):
+    """It could not be found out which proofs are overdue; it is tried again.
+
+    Attributes:
+        detail: What failed, and what to do.
+    """
+
+    LEVELS = AT_ERROR
+
+    action: Literal["service.overdue_failed"] = Field(alias="event.action")
+    detail: Said
+
+
 AnyServiceLine = (
     ServiceStarted
     | ServiceFollowing
@@ -382,4 +430,6 @@ AnyServiceLine = (
     | ScheduleSkipped
     | ScheduleNotStarted
     | WarrantRunsOut
+    | CoverageOverdue
+    | ServiceOverdueFailed
 )

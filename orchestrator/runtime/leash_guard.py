@@ -20,6 +20,8 @@ GIVE_UP_S = 10.0
 CLEAN_SCANS = 3
 """A process that is just being forked can be missed once; three empty looks in a row are enough."""
 PAUSE_S = 0.01
+CHASES, CHASED_BACK = 20, 4
+"""How often in a look the newest processes are looked at, and how many of them."""
 
 
 def marked(marker: bytes) -> list[int]:
@@ -37,20 +39,22 @@ def marked(marker: bytes) -> list[int]:
     return found
 
 
-def kill(pid: int, marker: bytes) -> None:
-    """Kill one process, unless its id went to another one meanwhile."""
+def kill(pid: int, marker: bytes) -> bool:
+    """Kill one process if it is marked, and tell whether it was."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:
-        return
+        return False
     try:
         # The descriptor pins the process; only now is it certain whom the environment belongs to.
-        if marker in Path("/proc", str(pid), "environ").read_bytes().split(b"\0"):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        if marker not in Path("/proc", str(pid), "environ").read_bytes().split(b"\0"):
+            return False
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
     except OSError:
-        pass
+        return False
     finally:
         os.close(handle)
+    return True
 
 
 def mounts() -> tuple[Path | None, Path | None]:
@@ -102,6 +106,20 @@ def remove(group: Path) -> None:
             Path(root).rmdir()
 
 
+def chase(marker: bytes) -> bool:
+    """Kill marked processes among the newest, and tell whether there were any.
+
+    One that keeps replacing itself can be gone each time before a look at all processes comes to it, but is always
+    among the newest.
+    """
+    found = False
+    for _ in range(CHASES):
+        newest = int(Path("/proc/loadavg").read_bytes().split()[-1])
+        for pid in range(newest, max(1, newest - CHASED_BACK), -1):
+            found |= kill(pid, marker)
+    return found
+
+
 def kill_all(marker: bytes) -> bool:
     """Kill every marked process until none is left; tell whether that succeeded in time."""
     groups: set[Path] = set()
@@ -109,12 +127,12 @@ def kill_all(marker: bytes) -> bool:
     give_up = time.monotonic() + GIVE_UP_S
     while clean < CLEAN_SCANS and time.monotonic() < give_up:
         pids = marked(marker)
-        clean = 0 if pids else clean + 1
         for pid in pids:
             groups |= cgroups_of(pid)
             kill(pid, marker)
         for group in groups:
             release(group)
+        clean = 0 if chase(marker) or pids else clean + 1
         time.sleep(PAUSE_S)
     for group in groups:
         remove(group)

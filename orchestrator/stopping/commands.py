@@ -21,13 +21,16 @@ def environment(drill: str) -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ} | {"HALTDRILL_DRILL": drill}
 
 
-async def exit_status(argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str]) -> int:
-    """Run a command to its end. It reads nothing, and what it prints goes nowhere.
+async def exit_status(
+    argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str], given: bytes | None = None
+) -> int:
+    """Run a command to its end. What it prints goes nowhere.
 
     Args:
         argv: The program and its arguments.
         timeout_s: How long it may take.
         env: Its environment.
+        given: What it finds on its standard input, if it reads that; nothing if not given.
 
     Raises:
         UnansweredError: It cannot be run, or did not end in time.
@@ -35,7 +38,7 @@ async def exit_status(argv: Sequence[str], *, timeout_s: float, env: Mapping[str
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             cwd="/",
@@ -47,6 +50,8 @@ async def exit_status(argv: Sequence[str], *, timeout_s: float, env: Mapping[str
         raise UnansweredError(f"it cannot be run: {why}") from None
     try:
         async with asyncio.timeout(timeout_s):
+            # Also waits for its end; whether it reads what it is given is its own affair.
+            await process.communicate(given)
             return await process.wait()
     except TimeoutError:
         raise UnansweredError(f"it did not end within {timeout_s:g} s, and was killed") from None

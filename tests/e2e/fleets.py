@@ -16,6 +16,7 @@ from tests.components import require
 from tests.e2e.processes import Ended, Processes, Running, stands_still, until, works
 
 HOLD_S = 4.5
+USES = 5
 
 _PLAN = """\
 name: {name}
@@ -26,9 +27,9 @@ window:
   not_before: {not_before}
   not_after: {not_after}
 challenge_s: 0.2
-uses: 5
+uses: {uses}
 min_between_uses_s: 0
-max_total_held_s: 60
+max_total_held_s: {total_s}
 steps:
   - name: pause
     control: pause
@@ -99,7 +100,7 @@ class OwnFleet:
             self.edit(config, f"port = {old_port}", f"port = {port}")
         self.edit(self.layout.config, "embedded = true", "embedded = false")
 
-    def plan(self, name: str = "drill", *, window_s: float = 3600.0) -> Path:
+    def plan(self, name: str = "drill", *, window_s: float = 3600.0, hold_s: float = HOLD_S) -> Path:
         """Write a plan of one short pause, whose window ends in `window_s` seconds."""
         now_ns = SystemClock().wall_ns()
         text = _PLAN.format(
@@ -107,7 +108,9 @@ class OwnFleet:
             sites=", ".join(self.sites),
             not_before=format_utc(now_ns - seconds_to_ns(60)),
             not_after=format_utc(now_ns + seconds_to_ns(window_s)),
-            hold_s=HOLD_S,
+            hold_s=hold_s,
+            uses=USES,
+            total_s=USES * (hold_s + 10.0),
         )
         path = self.layout.plans / f"{name}.yaml"
         path.write_text(text)
@@ -117,9 +120,11 @@ class OwnFleet:
         """Approve a plan as `owner`."""
         return self.processes.run("approve", plan, "--key", self.layout.approver_key(owner), "--yes")
 
-    def approved_plan(self, name: str = "drill", *, window_s: float = 3600.0, owners: int = 2) -> Path:
+    def approved_plan(
+        self, name: str = "drill", *, window_s: float = 3600.0, owners: int = 2, hold_s: float = HOLD_S
+    ) -> Path:
         """Write a plan and have owners approve it."""
-        plan = self.plan(name, window_s=window_s)
+        plan = self.plan(name, window_s=window_s, hold_s=hold_s)
         for owner in DEFAULT_OWNERS[:owners]:
             self.approve(plan, owner).expect(0)
         return plan

@@ -14,6 +14,9 @@ from tests.brokers import free_port
 from tests.e2e.fleets import DEFAULT_OWNERS, OwnFleet, external_broker, running_fleet
 from tests.e2e.processes import Ended, Processes, Running, until
 
+STOPPED_HOLD_S = 45.0
+"""Longer than any test waits: what ends these holds is the stop."""
+
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnFleet]:
@@ -30,7 +33,7 @@ def key(fleet: OwnFleet, number: int = 0) -> tuple[str, str]:
 
 def held(fleet: OwnFleet, name: str) -> tuple[Path, Running]:
     """Run a drill until it holds every site."""
-    plan = fleet.approved_plan(name)
+    plan = fleet.approved_plan(name, hold_s=STOPPED_HOLD_S)
     running = fleet.processes.start("run", plan)
     fleet.until_held(running)
     return plan, running
@@ -78,7 +81,7 @@ def test_the_lever_works_with_the_orchestrator_dead_and_blocks_every_start(fleet
     refused(fleet, plan, "the safety lever is engaged")
     fleet.processes.run(*lift, *key(fleet), *key(fleet, 1), *key(fleet, 2)).expect(0)
     fleet.processes.run("lever", "status", "--fleet", fleet.layout.folder).expect(0)
-    again: Ended = fleet.processes.run("run", plan)
+    again: Ended = fleet.processes.run("run", fleet.approved_plan("after"))
     assert "verified" in again.expect(0).said
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import dashboard_command
-from orchestrator.cli.main import app
+from orchestrator.cli.main import app_for
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def _refused(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(app, ["dashboard", *map(str, arguments)])
+    result = CliRunner().invoke(app_for([]), ["dashboard", *map(str, arguments)])
     assert result.exit_code == 2, result.output
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     return line

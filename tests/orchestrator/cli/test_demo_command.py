@@ -8,13 +8,13 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli.common import ExitCode
-from orchestrator.cli.main import app
+from orchestrator.cli.main import app_for
 
 MARK = ".haltdrill-demo"
 
 
 def _demo(out: Path) -> Result:
-    return CliRunner().invoke(app, ["demo", "--out", str(out)])
+    return CliRunner().invoke(app_for([]), ["demo", "--out", str(out)])
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.common import ExitCode
-from orchestrator.cli.main import app
+from orchestrator.cli.main import app_for
 from orchestrator.demo.fleet import MISCHIEF
 from orchestrator.demo.wanted import Wanted, wanted
 from orchestrator.fleet.create import create_fleet
@@ -39,7 +39,7 @@ def test_what_does_not_go_together_is_one_line_and_makes_nothing(
     tmp_path: Path, options: list[str], words: str
 ) -> None:
     """A mistyped option is named before a folder is made or a process is started."""
-    refused = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out"), *options])
+    refused = CliRunner().invoke(app_for([]), ["demo", "--out", str(tmp_path / "out"), *options])
     assert refused.exit_code == ExitCode.USAGE
     assert refused.stderr.startswith(f"error: {words}")
     assert refused.stderr.count("\n") == 1

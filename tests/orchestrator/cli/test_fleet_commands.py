@@ -12,17 +12,17 @@ import typer
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli.common import ExitCode, guarded
-from orchestrator.cli.main import app
+from orchestrator.cli.main import app_for
 from orchestrator.fleet.layout import FleetLayout
 from protocols.errors import ConfigError, HaltdrillError, WorldError
 from protocols.host.logs import close
 
 RUNNER = CliRunner()
-HALTDRILL = [sys.executable, "-c", "from orchestrator.cli.main import main; main()"]
+HALTDRILL = [sys.executable, "-c", "from orchestrator.entry import main; raise SystemExit(main())"]
 
 
 def _haltdrill(*arguments: object, stdin: str | None = None) -> Result:
-    return RUNNER.invoke(app, [str(argument) for argument in arguments], input=stdin)
+    return RUNNER.invoke(app_for([]), [str(argument) for argument in arguments], input=stdin)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli.main import app
+from orchestrator.cli.main import app_for
 from orchestrator.cli.running import choose_unfinished
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.journal.base import DrillSummary
@@ -24,7 +24,7 @@ W = "a" * 64
 
 
 def _haltdrill(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app_for([]), [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli.main import app
+from orchestrator.cli.main import app_for
 from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.plan import load_plan
 from orchestrator.fleet.plan_schema import plan_schema, schema_of
@@ -44,7 +44,7 @@ END:VCALENDAR
 
 def invoke(*arguments: str | Path) -> Result:
     """Run a command as a person types it."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app_for([]), [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Tells people of drills: webhooks, mail and commands, from the log alone."""
