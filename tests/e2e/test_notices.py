@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.fleets import OwnFleet, running_fleet
+from tests.e2e.fleets import running_fleet
 from tests.e2e.processes import until
 from tests.e2e.test_serve import approved, due_soon, serving
 
@@ -39,7 +39,7 @@ def notices(path: Path) -> list[dict[str, Any]]:
 
 
 def test_people_are_told_of_a_scheduled_drill_and_of_proofs_that_are_too_old(tmp_path: Path) -> None:
-    """Start, end and overdue proofs arrive as they happen; a receiver that is gone is said, and costs the drill nothing."""
+    """Start, end and overdue proofs arrive as they happen; a receiver that is gone is said and costs nothing."""
     with running_fleet(tmp_path, "mosquitto") as fleet:
         told = tmp_path / "told.jsonl"
         for example in fleet.layout.plans.glob("*.yaml"):
