@@ -30,6 +30,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "metrics_command": ("metrics",),
     "notify_command": ("notify",),
     "serve_command": ("serve", "warrants"),
+    "draws_command": ("draws",),
     "site_commands": ("agent", "witness", "enforcer", "mocksite"),
     "timekeeper_command": ("timekeeper",),
     "watch_command": ("watch",),

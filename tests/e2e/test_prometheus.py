@@ -31,11 +31,11 @@ class Prometheus:
     """A Prometheus that runs."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
 
     def get(self, path: str, **query: str) -> Any:
         """Return the data of an answer of its API; None while it does not answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         with closing(connection):
             try:
                 connection.request("GET", f"/api/v1/{path}?{urlencode(query)}")
@@ -55,7 +55,7 @@ class Prometheus:
 
 
 @contextmanager
-def _prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
+def running_prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
     """Run Prometheus with our rules on one target."""
     program = require("prometheus", package="prometheus")
     config = folder / "prometheus.yml"
@@ -93,7 +93,7 @@ def test_a_lying_site_sets_off_the_alert_while_the_drill_runs(tmp_path: Path) ->
         demo = Demo.start(processes, tmp_path / "demo", "--lying-site", "--sites", "2")
         log = demo.out / "haltdrill.log"
         until(log.exists, "the demo's log")
-        with _prometheus(tmp_path, _exporter(processes, log)) as prometheus:
+        with running_prometheus(tmp_path, _exporter(processes, log)) as prometheus:
             until(lambda: prometheus.value("haltdrill_drill_running") == 1, "the drill seen running")
             until(lambda: "HaltdrillSiteContradicted" in prometheus.firing(), "the alert firing")
             assert demo.running.runs, "the alert came only after the drill"
