@@ -1,6 +1,7 @@
 """Asks a server one question over HTTP, bounded in every way: time, headers, body, and where the answer may come from.
 
-A plain client over asyncio, since what the standard library has cannot be stopped at a deadline. It goes
+A plain client over asyncio: what the standard library has cannot be stopped at a deadline, and a look-up of httpx that
+hangs takes one of the few threads that the whole program shares. It goes
 straight to the server that is named: no proxy of the environment, no redirect, no connection kept.
 """
 

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from tests.benchmarks import agent, drill, latency, looking, verify
+from tests.benchmarks import agent, days, drill, latency, looking, verify
 from tests.benchmarks.measure import Table
 
 BENCHMARKS: dict[str, Callable[[str], Awaitable[Table]]] = {
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[str], Awaitable[Table]]] = {
     "agent": lambda _mosquitto: agent.run(),
     "verify": lambda _mosquitto: verify.run(),
     "looking": lambda _mosquitto: looking.run(),
+    "days": lambda _mosquitto: days.run(),
 }
 
 

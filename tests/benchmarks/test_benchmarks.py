@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import agent, drill, latency, looking, verify
+from tests.benchmarks import agent, days, drill, latency, looking, verify
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.measure import Table, quantile
 from tests.components import require
@@ -46,6 +46,16 @@ async def test_verify() -> None:
     """The verify benchmark's bundle holds, in the process and by the command."""
     table = await verify.run(rounds=1, sizes={"small": Script()})
     assert value(table, "small: signatures") > 50
+
+
+async def test_days() -> None:
+    """The benchmark's service runs every drill that is due, and leaves no descriptor, task or thread behind."""
+    table = await days.run(plans=3, days=2)
+    assert value(table, "drills") == 12
+    assert value(table, "drills not closed") == 0
+    for name in ("descriptors after the last day", "tasks after the last day", "tasks after its end"):
+        (row,) = (row for row in table.rows if row.name == name)
+        assert row.ratio == 1.0
 
 
 def test_wrong_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,10 +186,16 @@ async def _people(scene: Scene) -> None:
     board, stops = kit.key_of(kit.approver_label(kit.APPROVERS[0])), fleet.topics.stops
     async for chance in scene.strikes("people", 0.5, 12):
         site = chance.choice([*storm.site_names])
-        match chance.choice(("veto", "vetoes", "lever", "abort")):
+        match chance.choice(("veto", "vetoes", "lever", "abort", "revoke", "revoke")):
             case "abort":
                 abort = fleet.abort(fleet.order(scene.warrant, use=chance.choice((1, 1, 2))))
                 storm.publish("board", stops, seal(abort, board))
+            case "revoke":
+                revocation = fleet.revocation(scene.warrant.digest(), issued_at=fleet.at(storm.clock.boot_ns() / 1e9))
+                storm.publish("board", stops, seal(revocation, board))
+                if chance.random() < 0.5 and storm.life(f"{site}/{AGENT}").alive:
+                    await storm.clock.sleep(chance.uniform(0.2, 2))
+                    await storm.crash(f"{site}/{AGENT}", 0.2, reboot=False)
             case "lever":
                 lever = fleet.lever(issued_at=fleet.at(storm.clock.boot_ns() / 1e9))
                 for _ in range(3):

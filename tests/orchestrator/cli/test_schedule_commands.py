@@ -16,7 +16,14 @@ from orchestrator.fleet.layout import FleetLayout
 from orchestrator.fleet.plan import load_plan
 from orchestrator.fleet.plan_schema import plan_schema, schema_of
 from orchestrator.fleet.yaml_tree import parse_yaml
+from orchestrator.journal.note_chain import NoteWriter
+from orchestrator.logbook import service_lines as sl
 from orchestrator.service.config import ServiceConfig
+from protocols.ids import digest_of, format_utc
+from tests.kit import NOW_NS
+from tests.orchestrator.schedule.test_draw_check import BEGIN_NS, drawn
+
+RUNNER = CliRunner()
 
 SCHEDULED = """
 schedule:
@@ -199,3 +206,47 @@ def test_the_schemas_are_printed() -> None:
     assert json.loads(invoke("plan", "schema").stdout)["title"] == "haltdrill plan"
     service = json.loads(invoke("plan", "schema", "--service").stdout)
     assert service == json.loads(json.dumps(schema_of(ServiceConfig, "haltdrill service.yaml")))
+
+
+def _chain(path: Path, *, broken: bool = False) -> Path:
+    """Write the notes of a fair draw as they are exported."""
+    writer, lines = NoteWriter(), []
+    for note, at_ns in drawn():
+        lines.append(writer.encode(note, wall_ns=at_ns).raw)
+    if broken:
+        lines[1] = lines[1].replace(b'"within_ms":14400000', b'"within_ms":14400001')
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def test_anyone_checks_from_exported_notes_that_an_instant_was_drawn_fairly(tmp_path: Path) -> None:
+    """Its verdict, its instant and the drill that it became are shown; a changed note breaks the chain."""
+    shown = RUNNER.invoke(app_for([]), ["draws", str(_chain(tmp_path / "notes.jsonl"))])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.startswith("fair")
+    assert "20261128t070000z-monthly-012345" in shown.output
+    changed = RUNNER.invoke(app_for([]), ["draws", str(_chain(tmp_path / "changed.jsonl", broken=True))])
+    assert changed.exit_code == 3
+    assert "not chained" in changed.stderr
+
+
+def test_what_somebody_else_saw_must_be_in_the_notes(tmp_path: Path) -> None:
+    """A log with another commitment for the same window, or for one that no note has, is found."""
+    line = sl.ScheduleDrawn(
+        timestamp=format_utc(NOW_NS),
+        level="info",
+        program="orchestrator",
+        message="drawn",
+        action="schedule.drawn",
+        plan="monthly",
+        name=f"monthly@{format_utc(BEGIN_NS)[:19]}Z",
+        commitment=digest_of(b"another"),
+    )
+    seen = tmp_path / "seen.log"
+    seen.write_text(line.model_dump_json(by_alias=True) + "\n")
+    notes = _chain(tmp_path / "notes.jsonl")
+    shown = RUNNER.invoke(app_for([]), ["draws", str(notes), "--seen", str(seen), "--json"])
+    assert shown.exit_code == 1
+    (draw,) = json.loads(shown.output)["draws"]
+    assert draw["fairness"] == "unfair"
+    assert "written anew" in draw["problems"][0]

@@ -44,7 +44,8 @@ time.sleep(600)
 
 # An owner that starts the family and the embedded broker on one leash, and says so.
 OWNER = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 from orchestrator.runtime.broker import EmbeddedBroker
 from orchestrator.runtime.leash import Leash
 async def main():

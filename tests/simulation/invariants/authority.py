@@ -191,7 +191,7 @@ def was_while_it_held(ran: Ran) -> Iterator[Found]:
 
 
 def was_not_stopped(ran: Ran) -> Iterator[Found]:
-    """Nothing is accepted, or applied for long, once a release, an abort or the lever that forbids it was heard."""
+    """Nothing is accepted, or applied for long, once a stop of any kind that forbids it was heard."""
     for accept, _ in accepted(ran):
         for stop, until_ns in ran.stopped(accept.party, accept.key):
             if stop.n < accept.n and stop.at_ns < accept.at_ns < until_ns:

@@ -98,7 +98,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A valid release, abort or move of the lever that a party took in, and lived to write down."""
+    """A valid release, abort, revocation or move of the lever that a party took in, and lived to write down."""
 
     at_ns: int
     n: int
@@ -114,6 +114,8 @@ class Stop:
                 return says == key[:3]
             case "abort":
                 return says[:2] == key[:2]
+            case "revocation":
+                return says[0] == key[0]
             case _:
                 return bool(self.fields["engaged"])
 
@@ -385,8 +387,9 @@ class Ran:
         match signed.kind:
             case "release":
                 return bool(self.dispatchers.ids(signed))
-            case "abort":
-                return bool(self.dispatchers.ids(signed) or self.approvers.ids(signed))
+            case "abort" | "revocation" as kind:
+                dispatched = kind == "abort" and self.dispatchers.ids(signed)
+                return bool(dispatched or self.approvers.ids(signed))
             case "lever" if fields.get("site") in {None, site}:
                 owners = self.approvers.owners(signed)
                 if not fields.get("engaged"):

@@ -105,7 +105,7 @@ def was_back_after_the_hold(ran: Ran) -> Iterator[Found]:
 
 
 def was_back_after_a_stop(ran: Ran) -> Iterator[Found]:
-    """A release, an abort, the lever or a veto that was heard brings a site back long before its hold is over."""
+    """A stop of any kind, or a veto, that was heard brings a site back long before its hold is over."""
     for span in spans(ran):
         for accept in _of(ran, span):
             if _fires(ran, accept) or accept.at_ns < span.since_ns - STOP_BOUND_NS:

@@ -8,7 +8,9 @@ from tests.simulation.invariants.ran import Found, Ran
 from tests.simulation.invariants.signed import take_apart
 
 _EVIDENCE = frozenset({"receipt.received", "reading.received", "closing.received", "licence.requested"})
-_ONCE = frozenset({"order_accepted", "rung_seen", "step_released", "use_aborted", "lever_engaged", "order_ended"})
+_ONCE = frozenset(
+    {"order_accepted", "rung_seen", "step_released", "use_aborted", "warrant_revoked", "lever_engaged", "order_ended"}
+)
 _ISSUED = frozenset(
     {"order.issued", "battery.issued", "release.issued", "step.ended", "lease.stopped", "drill.aborted"}
 )

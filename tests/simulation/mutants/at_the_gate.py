@@ -234,6 +234,12 @@ def abort_forgotten(patcher: Patcher) -> None:
 
 
 @MUTANTS
+def revocation_forgotten(patcher: Patcher) -> None:
+    """A revocation is forgotten."""
+    patcher.replace(agents.stopping, "_on_revocation", lambda _: lambda *_: Decision())
+
+
+@MUTANTS
 def no_tombstones(patcher: Patcher) -> None:
     """Tombstones do not forbid anything."""
     patcher.replace(gate, "_check_tombstones", lambda _: lambda *_: None)
@@ -263,6 +269,21 @@ def lever_forgotten_at_restart(patcher: Patcher) -> None:
         def opened(cls: Any, *args: Any, **named: Any) -> Ledger:
             ledger: Ledger = original(cls, *args, **named)
             ledger.state = replace(ledger.state, engaged={})
+            return ledger
+
+        return opened
+
+    patcher.replace(Ledger, "open", make)
+
+
+@MUTANTS
+def revocations_forgotten_at_restart(patcher: Patcher) -> None:
+    """What was revoked is forgotten at a restart."""
+
+    def make(original: Any) -> Any:
+        def opened(cls: Any, *args: Any, **named: Any) -> Ledger:
+            ledger: Ledger = original(cls, *args, **named)
+            ledger.state = replace(ledger.state, revoked={})
             return ledger
 
         return opened
