@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agents.actuators.cutoff import Cutoff
 from agents.actuators.marks import Marks, MemoryMark
 from agents.actuators.switch import FeedSwitch
-from agents.agent import Agent, AgentParts
+from agents.agent import Agent, AgentParts, fresh_nonce
 from agents.chain import Chain
 from agents.feed import Feed
 from agents.ledger import Identity, Ledger
@@ -95,6 +95,8 @@ class Surroundings:
         feed: The power feed; None for one that nobody switches.
         software: Name and version of the program.
         new_id: Makes the id of a new store.
+        nonce: Makes the nonces of agents and enforcers.
+        pulse_s: How often a site looks at its feed by itself, when no witness looks.
         on_destroyed: Called when the accelerators are about to be destroyed: nothing else outlives this program.
     """
 
@@ -105,6 +107,8 @@ class Surroundings:
     feed: Feed | None = None
     software: str = "haltdrill mocksite"
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(_ID_BYTES))
+    nonce: Callable[[], str] = fresh_nonce
+    pulse_s: float = PULSE_S
     on_destroyed: Callable[[], None] = field(default=lambda: None)
 
 
@@ -126,10 +130,17 @@ class MockSite:
     _clock: Clock
     _close: Sequence[Callable[[], None]]
     _make_agent: Callable[[], Agent]
+    _make_others: Callable[[], tuple[Mapping[str, Witness], Mapping[str, Agent]]]
+    _pulse_s: float = PULSE_S
 
     def restart_agent(self) -> None:
         """Have a new agent take the place of one that ended, on the same disk and the same world."""
         self.agent = self._make_agent()
+
+    def revive(self) -> None:
+        """Have new parties take the place of those that ended, on the same disks and the same world."""
+        self.agent = self._make_agent()
+        self.witnesses, self.enforcers = self._make_others()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everybody until `stop` is set.
@@ -155,7 +166,7 @@ class MockSite:
     async def _pulse(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self.world.advance(self._clock.boot_ns())
-            await self._clock.sleep(PULSE_S)
+            await self._clock.sleep(self._pulse_s)
 
     def close(self) -> None:
         """Let go of the disks."""
@@ -194,8 +205,12 @@ def assemble(
     world = World(config, now_ns=clock.boot_ns(), feed=None if feed is None else feed.state, destroyed=destroyed)
     world.devices.on_destroyed = surroundings.on_destroyed
     maker = _Maker(world, trust, surroundings)
-    built_witnesses = {name: maker.witness(name, kit) for name, kit in witnesses.items()}
-    built_enforcers = {name: maker.enforcer(name, kit, feed) for name, kit in enforcers.items() if feed is not None}
+
+    def others() -> tuple[Mapping[str, Witness], Mapping[str, Agent]]:
+        built = {name: maker.enforcer(name, kit, feed) for name, kit in enforcers.items() if feed is not None}
+        return {name: maker.witness(name, kit) for name, kit in witnesses.items()}, built
+
+    built_witnesses, built_enforcers = others()
     return MockSite(
         world,
         maker.agent(agent, veto),
@@ -204,6 +219,8 @@ def assemble(
         clock,
         maker.closes,
         lambda: maker.agent(agent, veto),
+        others,
+        surroundings.pulse_s,
     )
 
 
@@ -233,6 +250,7 @@ class _Maker:
                 connect=lambda: DeafTransport(around.connect(AGENT, filters), faults),
                 software=around.software,
                 offload=self._offload,
+                nonce=around.nonce,
             )
         )
 
@@ -280,6 +298,7 @@ class _Maker:
                 offload=self._offload,
                 actor=Actor.ENFORCER,
                 name=name,
+                nonce=around.nonce,
             )
         )
 

@@ -100,9 +100,14 @@ def _of_fleet(fleet: Path | None) -> list[bytes]:
 def _seen(logs: Iterable[Path]) -> Iterator[tuple[Moment, str]]:
     reads: TypeAdapter[sl.ScheduleDrawn] = TypeAdapter(sl.ScheduleDrawn)
     for path in logs:
-        for lines in LineFile(path, reads, sl.ScheduleDrawn).read_all():
-            for line in lines:
-                yield (line.plan, _nominal_ns(line, path)), line.commitment
+        file = LineFile(path, reads, sl.ScheduleDrawn)
+        lines = [line for chunk in file.read_all() for line in chunk]
+        lines += file.last()
+        if not lines:
+            what = "holds no commitment of a draw, and so shows nothing"
+            raise ConfigError(what, where=str(path), remedy="give a log with lines of the event schedule.drawn")
+        for line in lines:
+            yield (line.plan, _nominal_ns(line, path)), line.commitment
 
 
 def _nominal_ns(line: sl.ScheduleDrawn, path: Path) -> int:

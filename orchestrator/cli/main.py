@@ -31,6 +31,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "notify_command": ("notify",),
     "serve_command": ("serve", "warrants"),
     "draws_command": ("draws",),
+    "tabletop_command": ("tabletop",),
     "site_commands": ("agent", "witness", "enforcer", "mocksite"),
     "timekeeper_command": ("timekeeper",),
     "watch_command": ("watch",),

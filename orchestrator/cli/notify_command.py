@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +17,11 @@ from orchestrator.notify.delivery import Sender, UndeliveredError
 from orchestrator.notify.lookout import TELLING, TELLING_LINES
 from orchestrator.notify.notices import Notice, NoticeKind, Severity, notice_id
 from orchestrator.notify.notifier import Notifier
-from orchestrator.notify.outbox import read_outbox
+from orchestrator.notify.outbox import lock_outbox, read_outbox
 from orchestrator.notify.sending import read_hooks
 from orchestrator.notify.spec import HookSpec
-from protocols.errors import ConfigError
+from protocols.clock import Clock
+from protocols.errors import ConfigError, HaltdrillError
 from protocols.host.clock import SystemClock
 from protocols.host.logs import configure, get_logger
 from protocols.host.systemd import Notifications
@@ -101,6 +103,7 @@ def run(
         typer.Option(metavar="FILE", help="Where it keeps what is still to be told. By default beside the log."),
     ] = None,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Where log lines go; else standard error.")] = None,
+    begin_at: Annotated[int | None, typer.Option(min=0, hidden=True)] = None,
 ) -> None:
     """Follow the log of drills and tell people, until told to end.
 
@@ -108,25 +111,45 @@ def run(
     again while it cannot be delivered, and has an id by which whoever gets it twice can tell. `haltdrill serve` runs
     this by itself where its service.yaml names hooks.
     """
-    clock = SystemClock()
-    found, senders = read_hooks(hooks, clock)
-    path = log_to_read(followed, fleet)
-    kept = state or path.with_name(f"{path.name}.notify.json")
-    outbox = read_outbox(kept)
+    clock, path = SystemClock(), log_to_read(followed, fleet)
     configure("notifier", path=log, level="info", json=True if log is not None else None)
-    logger, supervisor = get_logger(), Notifications()
-    lines: LineFile[TELLING_LINES] = LineFile(path, TELLING, TELLING_LINES)
-    if outbox.mark is None:
-        lines.go_to_end()
-        outbox.mark = lines.mark()
-    else:
+    try:
+        notifier, unlock = _made(hooks, path, state or path.with_name(f"{path.name}.notify.json"), begin_at, clock)
+    except HaltdrillError as error:
+        get_logger().error("notify.cannot", detail=str(error))
+        raise
+    try:
+        asyncio.run(_run(notifier, Notifications(), str(path)))
+    finally:
+        unlock()
+    get_logger().info("notify.ended")
+
+
+def _made(
+    hooks: Path, path: Path, kept: Path, begin_at: int | None, clock: Clock
+) -> tuple[Notifier, Callable[[], None]]:
+    """Make the notifier, and lock what it keeps.
+
+    Raises:
+        HaltdrillError: Its hooks or its state are wrong, or another one is at work on them.
+    """
+    found, senders = read_hooks(hooks, clock)
+    unlock = lock_outbox(kept)
+    outbox = read_outbox(kept)
+    logger = get_logger()
+    lines: LineFile[TELLING_LINES] = LineFile(path, TELLING, TELLING_LINES, to_the_end=True)
+    if outbox.mark is not None:
         lines.go_to(outbox.mark)
+    elif begin_at is not None:
+        lines.begin_at(begin_at)
+    else:
+        lines.go_to_end()
+    outbox.mark = outbox.mark or lines.mark()
     outbox.keep_only(hook.name for hook in found.hooks)
-    notifier = Notifier(found, senders, lines, outbox, kept, clock, logger, supervisor.watchdog)
+    notifier = Notifier(found, senders, lines, outbox, kept, clock, logger)
     waiting = sum(len(queue) for queue in outbox.waiting.values())
     logger.info("notify.started", hooks=len(found.hooks), waiting=waiting)
-    asyncio.run(_run(notifier, supervisor, str(path)))
-    logger.info("notify.ended")
+    return notifier, unlock
 
 
 async def _run(notifier: Notifier, supervisor: Notifications, followed: str) -> None:
@@ -136,6 +159,7 @@ async def _run(notifier: Notifier, supervisor: Notifications, followed: str) -> 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end)
+    notifier.turned = supervisor.watchdog
     notifier.keep()
     supervisor.ready(f"follows {followed}")
     await notifier.run()

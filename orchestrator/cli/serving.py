@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,28 +13,26 @@ from typing import Any
 
 from orchestrator.cli.connecting import broker_for, transport_to
 from orchestrator.cli.finishing import write_files
-from orchestrator.cli.serving_beside import keep_notifying, look_for_overdue
+from orchestrator.cli.serving_beside import Notifying, look_for_overdue, unending
 from orchestrator.cli.stopping import held_stops
-from orchestrator.fleet.held_stops import HeldStops
 from orchestrator.fleet.load import LoadedFleet, load_fleet
 from orchestrator.fleet.plan_book import BookedPlan
 from orchestrator.journal.base import Candidate, JournalStore, JournalUnreachable, Leader
 from orchestrator.journal.places import candidate, open_store
 from orchestrator.journal.shared import SharedStore
-from orchestrator.notify.sending import read_hooks
 from orchestrator.runtime.leash import Leash
 from orchestrator.schedule.draw_key import DrawKey
 from orchestrator.service.drilling import Beside, Means
 from orchestrator.service.folder import FolderProgramme, Read, read_all
 from orchestrator.service.serving import LOOK_S, Service
+from orchestrator.service.stops import ServiceStops
 from orchestrator.stopping.guard import guarding
 from protocols.clock import Clock
 from protocols.config import BrokerConfig
 from protocols.errors import HaltdrillError
 from protocols.host.files import read_private, read_private_key, write_private
-from protocols.host.logs import FilteringBoundLogger
+from protocols.host.logs import FilteringBoundLogger, reopen
 from protocols.host.systemd import Notifications
-from protocols.messages import Lever
 from protocols.topics import Topics
 from protocols.transport.base import Transport
 
@@ -83,7 +81,7 @@ async def serve(post: Post) -> None:
     Raises:
         HaltdrillError: Something that holds for all plans is wrong, or another process took the journal over.
     """
-    loaded, read = post.read()
+    loaded, _ = post.read()
     ended = asyncio.Event()
     with (
         _signals({signal.SIGTERM: ended.set, signal.SIGINT: ended.set, signal.SIGHUP: lambda: None}),
@@ -93,7 +91,8 @@ async def serve(post: Post) -> None:
         if leader is None:
             return
         try:
-            await _led(post, loaded, read, leader)
+            # Anew: what was read when it began to follow may be weeks old.
+            await _led(post, *post.read(), leader)
         finally:
             leader.release()
 
@@ -159,32 +158,35 @@ async def _led(post: Post, loaded: LoadedFleet, read: Read, leader: Leader) -> N
             presence_s=read.config.presence_s,
             finished=finished,
         )
-        stops = held_stops(loaded)
-        seeds = _draw_key(Path(config.dispatcher_key).with_name(DRAW_KEY_NAME), read)
+        stops = ServiceStops(held_stops(loaded), loaded.trust, post.log)
         programme = FolderProgramme(
-            means, lambda: post.read()[1], read, stops, seeds, lambda booked: _guard(booked, means)
+            means,
+            lambda: post.read()[1],
+            read,
+            stops,
+            lambda now: _draw_key(Path(config.dispatcher_key).with_name(DRAW_KEY_NAME), now),
+            lambda booked: _guard(booked, means),
         )
-        beside: list[Callable[[Service], Coroutine[Any, Any, None]]] = [
-            partial(_listening, broker, loaded, post, stops),
-            lambda _service: look_for_overdue(programme, config.journal, post.clock, post.log),
-        ]
-        if read.config.notify is not None:
-            hooks = post.plans / read.config.notify
-            read_hooks(hooks, post.clock)
-            beside.append(lambda _service: keep_notifying(hooks, post.lines, leash, post.log))
+        notifying = Notifying(programme, post.plans, post.lines, leash, post.log, post.clock)
+        notifying.check()
+        programme.reloaded.append(notifying.reload)
+        beside: dict[str, Callable[[Service], Coroutine[Any, Any, None]]] = {
+            "stops": partial(_listening, broker, loaded, post, stops),
+            "overdue": lambda _service: look_for_overdue(programme, config.journal, post.clock, post.log),
+            "notifier": lambda _service: notifying.run(),
+        }
         await _run(post, programme, leader, beside)
 
 
-async def _listening(broker: BrokerConfig, loaded: LoadedFleet, post: Post, stops: HeldStops, service: Service) -> None:
+async def _listening(
+    broker: BrokerConfig, loaded: LoadedFleet, post: Post, stops: ServiceStops, service: Service
+) -> None:
     """Hear levers and revocations also between drills: each is written down, and counts for the next decision."""
     topics = Topics(loaded.trust.fleet)
     async with transport_to(broker, [topics.stops], post.clock, role="stops") as transport:
         while True:
             for message in await transport.receive(256):
-                heard = stops.hear(message.payload, loaded.trust)
-                if heard is not None:
-                    what = "lever" if isinstance(heard.said, Lever) else "revocation"
-                    post.log.warning("service.stop_heard", what=what, digest=heard.digest, detail=heard.said.reason)
+                if stops.hear(message.payload):
                     service.wake()
 
 
@@ -198,7 +200,7 @@ async def _run(
     post: Post,
     programme: FolderProgramme,
     leader: Leader,
-    beside: Sequence[Callable[[Service], Coroutine[Any, Any, None]]],
+    beside: Mapping[str, Callable[[Service], Coroutine[Any, Any, None]]],
 ) -> None:
     loop = asyncio.get_running_loop()
     watchdog_s = post.supervisor.watchdog_s
@@ -220,6 +222,7 @@ async def _run(
 
     def reload() -> None:
         post.supervisor.reloading()
+        reopen()
         service.reload()
 
     def end() -> None:
@@ -228,12 +231,14 @@ async def _run(
         service.end()
 
     with _signals({signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: reload}):
-        async with asyncio.TaskGroup() as group:
-            others = [group.create_task(what(service)) for what in beside]
+        others = [asyncio.create_task(unending(name, what, service, post.log)) for name, what in beside.items()]
+        try:
             await service.run()
             post.log.info("service.ended")
+        finally:
             for other in others:
                 other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
 
 def _turned(post: Post, service: Service) -> None:

@@ -6,7 +6,7 @@ whether or not anybody listened when they were sent. What is in the folder is ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from protocols.envelope import Envelope, parse_envelope
@@ -29,10 +29,12 @@ class Heard:
     Attributes:
         said: What was said.
         digest: Its digest: what a disengage quotes.
+        unkept: Why it could not be written down; empty if it was. It counts all the same, until a restart.
     """
 
     said: Lever | Revocation
     digest: str
+    unkept: str = ""
 
 
 def open_stop(raw: bytes, trust: FleetTrust) -> Heard:
@@ -77,6 +79,7 @@ class HeldStops:
     lifted: set[str] = field(default_factory=set)
     revocations: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, folder: Path, trust: FleetTrust) -> HeldStops:
@@ -86,18 +89,34 @@ class HeldStops:
             ConfigError: It cannot be read.
         """
         held = cls(folder)
-        for path in _files(folder):
-            try:
-                held._take(open_stop(read_bytes(path, max_bytes=ENVELOPE_MAX_BYTES), trust))
-            except UntrustedInput as error:
-                held.wrong[str(path)] = error.what
+        held.refresh(trust)
         return held
+
+    def refresh(self, trust: FleetTrust) -> list[Heard]:
+        """Take what lies in the folder since the last time, and return what of that is new.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        new: list[Heard] = []
+        for path in _files(self.folder):
+            if path.name in self._known:
+                continue
+            raw = read_bytes(path, max_bytes=ENVELOPE_MAX_BYTES)
+            self._known.add(path.name)
+            try:
+                heard = open_stop(raw, trust)
+            except UntrustedInput as error:
+                self.wrong[str(path)] = error.what
+                continue
+            new += [heard] if self._new(heard) else []
+            self._take(heard)
+        return new
 
     def hear(self, raw: bytes, trust: FleetTrust) -> Heard | None:
         """Take a message from the network; None if it is nothing of ours, or nothing new.
 
-        Raises:
-            ConfigError: It cannot be written down; it does not count then.
+        It counts at once. Where it cannot be written down, what is returned says so.
         """
         try:
             heard = open_stop(raw, trust)
@@ -105,21 +124,25 @@ class HeldStops:
             return None  # releases and aborts are said there too, and so is junk
         if not self._new(heard):
             return None
-        self.keep(raw, heard)
+        try:
+            self.keep(raw, heard)
+        except ConfigError as error:
+            return replace(heard, unkept=str(error))
         return heard
 
     def keep(self, raw: bytes, heard: Heard) -> None:
-        """Write a message down that was checked, and have it count.
+        """Have a message count that was checked, and write it down.
 
         Raises:
-            ConfigError: It cannot be written.
+            ConfigError: It cannot be written; it counts all the same, until a restart.
         """
+        self._take(heard)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot be made: {error.strerror}", where=str(self.folder)) from error
         write_atomic(self.folder / f"{heard.digest}.json", raw.strip())
-        self._take(heard)
+        self._known.add(f"{heard.digest}.json")
 
     def _new(self, heard: Heard) -> bool:
         said = heard.said
@@ -194,9 +217,13 @@ class HeldStops:
 
 
 def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
         return []
-    found = sorted(folder.glob("*.json"))
+    except OSError as error:
+        # What cannot be looked at might hold a stop: nobody takes that for nothing.
+        raise ConfigError(f"cannot be looked into: {error.strerror}", where=str(folder)) from error
     if len(found) > FILES_MAX:
         raise ConfigError(f"holds {len(found)} messages, over the limit of {FILES_MAX}", where=str(folder))
     return found

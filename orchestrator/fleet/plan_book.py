@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from protocols.ids import digest_of, plan_in_id, plan_of_drill
 from protocols.trust import FleetTrust
 
 PLANS_MAX = 1_000
-NOT_PLANS = frozenset({"service.yaml", "notify.yaml"})
+NOT_PLANS = frozenset({"service.yaml", "notify.yaml", "hooks.yaml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +54,21 @@ class PlanBook:
         return [booked for booked in self.plans.values() if booked.plan.schedule is not None]
 
 
-def read_plan_book(folder: Path, fleet: FleetTrust, *, now_ns: int) -> PlanBook:
+def read_plan_book(folder: Path, fleet: FleetTrust, *, now_ns: int, others: Sequence[str | None] = ()) -> PlanBook:
     """Read a folder's plans and check each against the fleet.
 
     Args:
         folder: The folder.
         fleet: The fleet.
         now_ns: Wall time.
+        others: Files of the folder that are no plans, by their names.
 
     Raises:
         ConfigError: There is no such folder, or it holds too many files.
     """
     plans: dict[str, BookedPlan] = {}
     wrong: dict[Path, HaltdrillError] = {}
-    for path in _files(folder):
+    for path in (one for one in _files(folder) if one.name not in others):
         try:
             booked = _book(path, fleet, now_ns)
             if booked.plan.name in plans:

@@ -94,6 +94,19 @@ class NotifyLogUnreadable(Line):
     detail: Detail
 
 
+class NotifyCannot(Line):
+    """The notifier cannot run: nobody is told anything.
+
+    Attributes:
+        detail: Why, and what to do.
+    """
+
+    LEVELS = AT_ERROR
+
+    action: Literal["notify.cannot"] = Field(alias="event.action")
+    detail: Detail
+
+
 class NotifyStateFailed(Line):
     """What is still to be told could not be written down; after a crash some may be told twice.
 
@@ -148,6 +161,7 @@ AnyNotifyLine = (
     | NotifyFailed
     | NotifyLogUnreadable
     | NotifyStateFailed
+    | NotifyCannot
     | NotifyLeft
     | NotifyEnded
     | NotifierLost

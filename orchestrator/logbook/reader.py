@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from orchestrator.logbook.lines import DRILL_LINES, AnyDrillLine
 from protocols.errors import ConfigError
@@ -57,9 +57,9 @@ class Mark:
         number: How many lines are before that.
     """
 
-    head: str
-    offset: int
-    number: int
+    head: Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$", max_length=2 * HEAD_BYTES)]
+    offset: Annotated[int, Field(ge=0)]
+    number: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,18 @@ class LineFile(Generic[LineT]):
         path: The file.
         reads: Reads a line of those that are wanted; others are counted.
         union: What it reads: a union of lines.
+        to_the_end: Whether a file that was renamed is read to its end before the one that took its place: for whoever
+            must miss no line. It keeps a descriptor open.
 
     Attributes:
         foreign: What else was in it so far.
         restarts: How often it began anew, because it was cut off or replaced.
     """
 
-    def __init__(self, path: Path, reads: TypeAdapter[LineT], union: Any) -> None:
+    def __init__(self, path: Path, reads: TypeAdapter[LineT], union: Any, *, to_the_end: bool = False) -> None:
         self.path = path
+        self._to_the_end = to_the_end
+        self._held: int | None = None
         # Without the detour that `TypeAdapter` takes for each line.
         self._validate = reads.validator.validate_json
         self._actions = _actions_of(union)
@@ -125,6 +129,15 @@ class LineFile(Generic[LineT]):
         except OSError:
             return  # it is not there yet: it is read from its beginning
 
+    def begin_at(self, offset: int) -> None:
+        """Leave out what is before a place at which a line begins."""
+        try:
+            with self.path.open("rb") as file:
+                self._head = file.read(HEAD_BYTES)
+        except OSError:
+            return  # it is not there yet: it is read from its beginning
+        self._offset = offset
+
     def read_some(self) -> Chunk[LineT] | None:
         """Return the next lines, of at most one chunk; None at the file's present end.
 
@@ -141,11 +154,16 @@ class LineFile(Generic[LineT]):
         Raises:
             ConfigError: The file is not there, or cannot be read.
         """
+        left = self._rest_of_old()
+        if left:
+            self._offset += len(left)
+            return self._lines(left)
         try:
             with self.path.open("rb") as file:
                 self._notice_restart(os.fstat(file.fileno()), file.read(HEAD_BYTES))
                 file.seek(self._offset)
                 data = file.read(CHUNK_BYTES)
+                self._hold(file.fileno())
         except OSError as error:
             raise ConfigError(
                 f"the log cannot be read: {error.strerror}",
@@ -154,6 +172,35 @@ class LineFile(Generic[LineT]):
             ) from error
         self._offset += len(data)
         return self._lines(data)
+
+    def _hold(self, descriptor: int) -> None:
+        if self._to_the_end and self._held is None:
+            self._held = os.dup(descriptor)
+
+    def _rest_of_old(self) -> bytes:
+        """Return what is left of the file that was read until now, if another one has taken its place."""
+        if self._held is None:
+            return b""
+        old = os.fstat(self._held)
+        try:
+            now = self.path.stat()
+        except OSError:
+            now = None
+        if now is not None and (now.st_dev, now.st_ino) == (old.st_dev, old.st_ino):
+            return b""
+        data = os.pread(self._held, CHUNK_BYTES, self._offset)
+        if not data and now is not None:
+            os.close(self._held)
+            self._held = None
+        return data
+
+    def __del__(self) -> None:
+        if getattr(self, "_held", None) is not None:
+            os.close(self._held)  # type: ignore[arg-type]
+
+    def last(self) -> list[LineT]:
+        """Return the last line of a file that nobody writes any more, if it has no end."""
+        return self._lines(b"\n") if self._rest else []
 
     def read_all(self) -> Iterator[list[LineT]]:
         """Return all lines until its present end, a chunk at a time.

@@ -407,6 +407,51 @@ class ServiceOverdueFailed(Line):
     detail: Said
 
 
+class ServiceStopUnkept(Line):
+    """A lever or a revocation could not be written down. It counts, and will be forgotten at a restart.
+
+    Attributes:
+        what: `lever` or `revocation`.
+        digest: SHA-256 of the message.
+        detail: What failed, and what to do.
+    """
+
+    LEVELS = AT_ERROR
+
+    action: Literal["service.stop_unkept"] = Field(alias="event.action")
+    what: Literal["lever", "revocation"]
+    digest: Digest
+    detail: Said
+
+
+class ServiceStopsUnreadable(Line):
+    """The folder of levers and revocations cannot be read. Nothing new begins until it can.
+
+    Attributes:
+        detail: What failed, and what to do.
+    """
+
+    LEVELS = AT_ERROR
+
+    action: Literal["service.stops_unreadable"] = Field(alias="event.action")
+    detail: Said
+
+
+class ServiceBesideFailed(Line):
+    """Something that goes on beside the drills failed; it is tried again, and drills go on.
+
+    Attributes:
+        what: `stops` (hearing levers between drills), `overdue` or `notifier`.
+        detail: What failed, and what to do.
+    """
+
+    LEVELS = AT_ERROR
+
+    action: Literal["service.beside_failed"] = Field(alias="event.action")
+    what: Literal["stops", "overdue", "notifier"]
+    detail: Said
+
+
 AnyServiceLine = (
     ServiceStarted
     | ServiceFollowing
@@ -432,4 +477,7 @@ AnyServiceLine = (
     | WarrantRunsOut
     | CoverageOverdue
     | ServiceOverdueFailed
+    | ServiceStopUnkept
+    | ServiceStopsUnreadable
+    | ServiceBesideFailed
 )

@@ -18,13 +18,18 @@ from orchestrator.logbook import service_lines as sl
 from orchestrator.logbook import stopping_lines as st
 from orchestrator.logbook.standing import Standing
 from orchestrator.notify.notices import SITES_MAX, Notice, NoticeKind, Severity, SiteNoticed, notice_id, one_line
-from protocols.ids import DrillId
+from protocols.ids import DrillId, parse_utc, seconds_to_ns
+from protocols.logged import Line
 
 OVER_MAX = 256
 """How many drills that are over are remembered, lest they be told again."""
 
 OPEN_MAX = 256
 """How many drills that are not over are remembered: more only with a log that was made up."""
+
+HOURLY_S, DAILY_S = 3_600.0, 23 * 3_600.0
+TOLD_MAX = 512
+"""How much that is about no drill is remembered, lest it be told again and again."""
 
 TELLING_LINES = (
     ln.Opened
@@ -41,6 +46,12 @@ TELLING_LINES = (
     | sl.ServiceStopHeard
     | sl.PlanWrong
     | sl.WarrantRunsOut
+    | sl.ServiceReloadFailed
+    | sl.ServiceFilesFailed
+    | sl.ServiceOverdueFailed
+    | sl.ServiceBesideFailed
+    | sl.ServiceStopUnkept
+    | sl.ServiceStopsUnreadable
 )
 TELLING: TypeAdapter[TELLING_LINES] = TypeAdapter(Annotated[TELLING_LINES, Field(discriminator="action")])
 """Reads a line that may lead to a notice."""
@@ -85,10 +96,12 @@ class Lookout:
     Attributes:
         drills: The drills that are not over.
         over: Those that are, newest last.
+        told: When what is about no drill was last told, by its digest, wall time.
     """
 
     drills: dict[DrillId, Drilled] = field(default_factory=dict)
     over: list[DrillId] = field(default_factory=list)
+    told: dict[str, int] = field(default_factory=dict)
 
     def take(self, line: TELLING_LINES) -> list[Notice]:  # noqa: PLR0911 - one arm each
         """Return what a line leads to at once; loud sites are returned by `gathered`."""
@@ -108,20 +121,27 @@ class Lookout:
             case ln.Closed():
                 return self._closed(line)
             case sl.CoverageOverdue():
-                return [self._overdue(line)]
-            case (
-                sl.ScheduleSkipped()
-                | sl.ScheduleNotStarted()
-                | sl.ServiceDrillFailed()
-                | sl.ServiceJournalFailed()
-                | sl.ServiceStopHeard()
-                | sl.PlanWrong()
-                | sl.WarrantRunsOut()
-            ):
-                return [_attention(line)]
-            case _:
+                cells = "\0".join(f"{cell.site} {cell.control}" for cell in line.oldest)
+                return [self._overdue(line)] if self._fresh(f"overdue {line.overdue} {cells}", line, DAILY_S) else []
+            case ln.DrillLine() | st.ConditionBreached():
                 pass
+            case _:
+                about = _about(line)
+                key = f"{line.action} {about} {line.detail}"
+                return [_attention(line, about)] if self._fresh(key, line, HOURLY_S) else []
         return []
+
+    def _fresh(self, key: str, line: Line, apart_s: float) -> bool:
+        """Tell whether the same was not told lately: what fails every few seconds is told once an hour."""
+        digest, at_ns = notice_id(key)[:32], parse_utc(line.timestamp)
+        before_ns = self.told.get(digest)
+        if before_ns is not None and abs(at_ns - before_ns) < seconds_to_ns(apart_s):
+            return False
+        self.told.pop(digest, None)
+        self.told[digest] = at_ns
+        while len(self.told) > TOLD_MAX:
+            del self.told[next(iter(self.told))]
+        return True
 
     def gathered(self, now_ns: int, gather_ns: int) -> list[Notice]:
         """Return notices of the loud sites whose time has come.
@@ -275,30 +295,53 @@ class Lookout:
         )
 
 
-def _attention(
-    line: sl.ScheduleSkipped
+Attention = (
+    sl.ScheduleSkipped
     | sl.ScheduleNotStarted
     | sl.ServiceDrillFailed
     | sl.ServiceJournalFailed
     | sl.ServiceStopHeard
     | sl.PlanWrong
-    | sl.WarrantRunsOut,
-) -> Notice:
-    about = getattr(line, "name", None) or getattr(line, "file", None) or getattr(line, "plan", None)
-    head = {
-        sl.ScheduleSkipped: "Scheduled drill skipped",
-        sl.ScheduleNotStarted: "Scheduled drill not started",
-        sl.ServiceDrillFailed: "Drill failed",
-        sl.ServiceJournalFailed: "The journal cannot be used, no drill begins",
-        sl.PlanWrong: "Plan cannot be used",
-        sl.WarrantRunsOut: "Warrant runs out",
-    }.get(type(line)) or ("Safety lever" if getattr(line, "what", "") == "lever" else "A warrant was revoked")
+    | sl.WarrantRunsOut
+    | sl.ServiceReloadFailed
+    | sl.ServiceFilesFailed
+    | sl.ServiceOverdueFailed
+    | sl.ServiceBesideFailed
+    | sl.ServiceStopUnkept
+    | sl.ServiceStopsUnreadable
+)
+
+_HEADS: dict[type[Line], str] = {
+    sl.ScheduleSkipped: "Scheduled drill skipped",
+    sl.ScheduleNotStarted: "Scheduled drill not started",
+    sl.ServiceDrillFailed: "Drill failed",
+    sl.ServiceJournalFailed: "The journal cannot be used, no drill begins",
+    sl.PlanWrong: "Plan cannot be used",
+    sl.WarrantRunsOut: "Warrant runs out",
+    sl.ServiceReloadFailed: "What was read anew is wrong, the old goes on",
+    sl.ServiceFilesFailed: "Report and evidence could not be written",
+    sl.ServiceOverdueFailed: "Overdue proofs could not be found out",
+    sl.ServiceBesideFailed: "The service is not whole",
+    sl.ServiceStopUnkept: "A stop counts only until a restart",
+    sl.ServiceStopsUnreadable: "Levers and revocations cannot be read, no drill begins",
+}
+
+_MILD = (sl.ScheduleSkipped, sl.ScheduleNotStarted, sl.WarrantRunsOut)
+
+
+def _about(line: Attention) -> str:
+    return getattr(line, "name", None) or getattr(line, "file", None) or getattr(line, "plan", None) or ""
+
+
+def _attention(line: Attention, about: str) -> Notice:
+    head = _HEADS.get(type(line)) or (
+        "Safety lever" if getattr(line, "what", "") == "lever" else "A warrant was revoked"
+    )
     words = ": ".join(part for part in (head, about, line.detail) if part)
-    severe = isinstance(line, sl.ServiceDrillFailed | sl.ServiceJournalFailed | sl.PlanWrong | sl.ServiceStopHeard)
     return Notice(
-        id=notice_id(NoticeKind.ATTENTION, line.timestamp, line.action, about or "", line.detail),
+        id=notice_id(NoticeKind.ATTENTION, line.timestamp, line.action, about, line.detail),
         kind=NoticeKind.ATTENTION,
-        severity=Severity.ERROR if severe else Severity.WARNING,
+        severity=Severity.WARNING if isinstance(line, _MILD) else Severity.ERROR,
         at=line.timestamp,
         summary=one_line(words),
         drill=getattr(line, "drill", None),

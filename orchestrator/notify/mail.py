@@ -12,7 +12,7 @@ from email.utils import format_datetime
 import aiosmtplib
 
 from orchestrator.notify.delivery import UndeliveredError, network_reason
-from orchestrator.notify.notices import Notice, in_words
+from orchestrator.notify.notices import Notice, in_words, notice_id
 from orchestrator.notify.spec import EmailSpec
 
 PERMANENT_FROM = 500
@@ -86,7 +86,8 @@ def message_of(notice: Notice, spec: EmailSpec) -> EmailMessage:
     domain = spec.sender.rpartition("@")[2]
     mail["Message-ID"] = f"<{notice.id}@{domain}>"
     if notice.drill is not None:
-        mail["References"] = f"<{notice.drill}.drill@{domain}>"
+        # Short, since a long one would be encoded, and mails of one drill no longer hang together.
+        mail["References"] = f"<{notice_id(notice.drill)[:24]}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(in_words(notice))
     return mail

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tenacity
 
-from orchestrator.logbook.reader import LineFile
+from orchestrator.logbook.reader import Chunk, LineFile
 from orchestrator.notify.delivery import Sender, UndeliveredError
 from orchestrator.notify.lookout import TELLING_LINES
 from orchestrator.notify.notices import Notice
@@ -26,6 +27,8 @@ from protocols.ids import seconds_to_ns
 
 POLL_S = 0.5
 """How often the log is looked at."""
+
+LOOK_UPS_MAX = 128
 
 DRAIN_S = 10.0
 """How long a notifier that is told to end tries to deliver what waits; the rest waits in its file."""
@@ -58,6 +61,7 @@ class Notifier:
     _more: dict[str, asyncio.Event] = field(default_factory=dict)
     _told: asyncio.Event = field(default_factory=asyncio.Event)
     _problem: str = ""
+    _reading: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "log"))
 
     def end(self) -> None:
         """Read what the log still says, try for a while to deliver what waits, and end."""
@@ -65,6 +69,8 @@ class Notifier:
 
     async def run(self) -> None:
         """Tell people until told to end."""
+        # A name server that hangs costs a thread for each try; there are enough for every hook's.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LOOK_UPS_MAX, "look-up"))
         self._more = {hook.name: asyncio.Event() for hook in self.hooks.hooks}
         for name, more in self._more.items():
             if self.outbox.first(name) is not None:
@@ -95,7 +101,7 @@ class Notifier:
         gather_ns = seconds_to_ns(self.hooks.gather_s)
         changed = False
         try:
-            while lines := await asyncio.to_thread(self.log.read_some):
+            while lines := await self._read():
                 changed = True
                 for line in lines.taken:
                     for notice in self.outbox.lookout.take(line):
@@ -112,6 +118,10 @@ class Notifier:
         if changed:
             self.outbox.mark = self.log.mark()
             self.keep()
+
+    async def _read(self) -> Chunk[TELLING_LINES] | None:
+        """Read on a thread of its own: others may be stuck in look-ups that cannot be stopped."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self.log.read_some)
 
     def _put(self, notice: Notice) -> None:
         for hook in self.hooks.hooks:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import fcntl
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,10 +17,11 @@ from orchestrator.notify.notices import Notice
 from protocols.errors import ConfigError
 from protocols.host.files import read_bytes, write_atomic
 
-QUEUE_MAX = 1_000
+QUEUE_MAX = 200
 """Most notices that wait for one hook; then the oldest go."""
 
-STATE_MAX_BYTES = 64 * 1024 * 1024
+STATE_MAX_BYTES = 256 * 1024 * 1024
+"""More than 32 hooks with that many notices of 20 sites each."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,26 @@ class Outbox:
 
 
 _OUTBOX: TypeAdapter[Outbox] = TypeAdapter(Outbox)
+
+
+def lock_outbox(path: Path) -> Callable[[], None]:
+    """Keep every other notifier from a state; return what lets go of it. The kernel does however this process ends.
+
+    Raises:
+        ConfigError: Another one is at work on it, or it cannot be locked.
+    """
+    place = path.with_name(path.name + ".lock")
+    try:
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"cannot be locked: {error.strerror}", where=str(path)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        what = "another notifier is at work on it, and everybody would be told twice"
+        raise ConfigError(what, where=str(path), remedy="haltdrill serve runs one by itself") from None
+    return lambda: os.close(descriptor)
 
 
 def read_outbox(path: Path) -> Outbox:

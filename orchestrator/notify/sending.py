@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def sender_for(hook: HookSpec, folder: Path, clock: Clock) -> Sender:
             password = _secret(folder, spec.password_file)
             return Mail(spec, password)
         case CommandSpec() as spec:
+            if not os.access(spec.argv[0], os.X_OK):
+                raise ConfigError("there is no program that may be run", where=spec.argv[0])
             return Command(spec)
 
 

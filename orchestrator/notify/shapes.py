@@ -82,8 +82,8 @@ def _alertmanager(notice: Notice) -> list[dict[str, Any]]:
     name = "HaltdrillDrillTrouble" if notice.drill and trouble else f"Haltdrill{notice.kind.value.title()}"
     labels = {"alertname": name, "severity": "error" if notice.drill and trouble else notice.severity.value}
     labels |= {"drill": notice.drill} if notice.drill else {"notice": notice.id[:16]}
-    labels |= {"plan": notice.plan} if notice.plan else {}
-    labels |= {"fleet": notice.fleet[:16]} if notice.fleet else {}
+    # All notices about one drill have the same labels, whatever else each of them knows.
+    labels |= {"plan": notice.plan} if notice.plan and not notice.drill else {}
     at_ns = parse_utc(notice.at)
     ends_ns = at_ns if _resolves(notice) else at_ns + seconds_to_ns(FIRING_S)
     return [

@@ -126,7 +126,7 @@ class EmailSpec(Part):
         timeout_s: How long one try may take.
     """
 
-    host: Annotated[str, Field(min_length=1, max_length=255)]
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,255}$")]
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: Annotated[str, Field(min_length=1, max_length=255)] | None = None

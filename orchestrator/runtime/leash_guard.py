@@ -114,7 +114,10 @@ def chase(marker: bytes) -> bool:
     """
     found = False
     for _ in range(CHASES):
-        newest = int(Path("/proc/loadavg").read_bytes().split()[-1])
+        try:
+            newest = int(Path("/proc/loadavg").read_bytes().split()[-1])
+        except OSError:
+            return found  # a /proc of processes alone: then only looks at all of them are left
         for pid in range(newest, max(1, newest - CHASED_BACK), -1):
             found |= kill(pid, marker)
     return found

@@ -66,12 +66,14 @@ class _Kept:
 
     committed: n.DrawCommitted
     committed_ns: int
+    keyed: bool
     revealed: n.DrawRevealed | None = None
     revealed_ns: int = 0
     starting: n.Starting | None = None
     starting_ns: int = 0
     outcome: str = "nothing is noted of it"
     twice: bool = False
+    begun_twice: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class DrawBook:
     keys: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     _kept: dict[Moment, _Kept] = field(default_factory=dict)
     _strays: list[str] = field(default_factory=list)
+    _drawn: set[str] = field(default_factory=set)
 
     def take(self, note: n.ScheduleNote, at_ns: int) -> None:
         """Take one note, and when it was written."""
@@ -95,25 +98,40 @@ class DrawBook:
                 self._commit(note, at_ns)
             case n.DrawRevealed():
                 self._reveal(note, at_ns)
-            case n.Starting() if (kept := self._at(note.of)) is not None and kept.starting is None:
-                kept.starting, kept.starting_ns, kept.outcome = note, at_ns, "was about to begin"
-            case n.Started() if (kept := self._at(note.of)) is not None:
+            case n.Starting():
+                self._begin(note, at_ns)
+            case n.NotStarted() if (kept := self._at(note.of)) is not None and note.of.wave <= 1:
+                kept.outcome, kept.starting = f"not run: {note.reason}", None
+            case n.Started() if (kept := self._at(note.of)) is not None and note.of.wave <= 1:
                 kept.outcome = f"drill {note.drill}"
-            case n.Skipped() | n.NotStarted() if (kept := self._at(note.of)) is not None:
-                why = note.detail if isinstance(note, n.Skipped) else note.reason
-                kept.outcome = f"not run: {why}"
+            case n.Skipped() if (kept := self._at(note.of)) is not None and note.of.wave <= 1:
+                kept.outcome = f"not run: {note.detail}"
             case _:
                 pass
 
     def _at(self, of: Occurrence) -> _Kept | None:
         return self._kept.get((of.plan, of.nominal_ns))
 
+    def _begin(self, note: n.Starting, at_ns: int) -> None:
+        """Take that a drill is about to begin: it must be the first of its moment, and that moment be drawn."""
+        kept = self._at(note.of)
+        if note.of.wave > 1:
+            return  # a later wave waits for the one before, and not for an instant
+        if kept is None:
+            if note.of.plan in self._drawn or parse_utc(note.instant) != note.of.nominal_ns:
+                self._strays.append(f"{note.of}: it was begun, and no seed had been committed to")
+        elif kept.starting is not None:
+            kept.begun_twice = True
+        else:
+            kept.starting, kept.starting_ns, kept.outcome = note, at_ns, "was about to begin"
+
     def _commit(self, note: n.DrawCommitted, at_ns: int) -> None:
         moment = (note.of.plan, note.of.nominal_ns)
+        self._drawn.add(note.of.plan)
         if moment in self._kept:
             self._kept[moment].twice = True
         else:
-            self._kept[moment] = _Kept(note, at_ns)
+            self._kept[moment] = _Kept(note, at_ns, note.key_id in self.keys)
 
     def _reveal(self, note: n.DrawRevealed, at_ns: int) -> None:
         kept = self._at(note.of)
@@ -182,9 +200,10 @@ class DrawBook:
             yield "two commitments were made for it: one of them could be chosen"
         if kept.committed_ns >= begin_ns:
             yield "its seed was committed to after its window had begun"
-        key = self.keys.get(kept.committed.key_id)
-        if key is None:
+        if not kept.keyed:
             yield "the key that its seed comes from was not noted before"
+        if kept.begun_twice:
+            yield "a second drill was begun for it, at an instant that nobody drew"
         if seen is not None and seen != {kept.committed.commitment}:
             yield "somebody else saw another commitment for it in time: the notes were written anew"
 
@@ -203,6 +222,10 @@ class DrawBook:
             problems.append("its drill was begun by another instant than the one that was drawn")
         if kept.starting is not None and kept.starting_ns < instant:
             problems.append("its drill was begun before the instant that was drawn")
+        if kept.starting is not None and kept.starting_ns >= end_ns:
+            problems.append("its drill was begun when its window was over, and anybody could expect it")
+        if kept.starting is not None and kept.starting.warrant != draw.warrant:
+            problems.append("its drill was begun under another warrant than the one that the seed was drawn from")
         if kept.revealed_ns < end_ns:
             problems.append("its seed was revealed before its window was over")
         return problems, instant
@@ -216,6 +239,10 @@ class DrawBook:
                 yield "the key is older than the warrant: it could not be chosen to suit"
             else:
                 yield "the key is younger than the warrant: it could have been chosen to suit, by whoever had both"
+        else:
+            yield "whether the key is older than the warrant was not looked at: give the warrant"
+        if len(self.keys) > 1:
+            yield f"{len(self.keys)} drawing keys were noted: whoever makes a new one has a new draw"
         if instant is not None and kept.starting is not None:
             yield f"begun {(kept.starting_ns - instant) / 1e9:.1f} s after the instant"
         if seen is None:

@@ -25,7 +25,7 @@ from orchestrator.service.warrants import RunsOut, WarrantState, state_of, unapp
 from protocols.errors import HaltdrillError
 from protocols.host.files import read_bytes
 from protocols.ids import parse_utc, seconds_to_ns
-from protocols.trust import owners_for_steps
+from protocols.trust import FleetTrust, owners_for_steps
 
 DUE_LOOKED_AT = 1_000
 """Most moments of a plan that are looked at to see what its warrant still covers."""
@@ -33,15 +33,29 @@ DUE_LOOKED_AT = 1_000
 _SPARE_S = 10.0
 
 
-class Stops(Protocol):
-    """What was said by those who may stop drills: levers and revocations."""
-
-    def held_off(self) -> str:
-        """Return why nothing may start, in words; empty if it may."""
-        ...
+class Revocations(Protocol):
+    """Which warrants were revoked."""
 
     def revoked(self, warrant: str) -> str | None:
         """Return why a warrant was revoked; None if it was not."""
+        ...
+
+
+class Stops(Revocations, Protocol):
+    """What was said by those who may stop drills: levers and revocations."""
+
+    trust: FleetTrust
+
+    def refresh(self) -> None:
+        """Look whether there is anything new."""
+        ...
+
+    def stopped(self, warrant: str) -> str:
+        """Return why a drill that goes on is to be ended; empty if it is not."""
+        ...
+
+    def held_off(self) -> str:
+        """Return why nothing may start, in words; empty if it may."""
         ...
 
 
@@ -81,7 +95,7 @@ def read_all(documents: FleetDocuments, folder: Path, now_ns: int) -> Read:
     return Read(
         documents,
         config,
-        read_plan_book(folder, documents.trust, now_ns=now_ns),
+        read_plan_book(folder, documents.trust, now_ns=now_ns, others=(config.notify,)),
         WarrantFiles(documents.trust),
         closures_in(folder, config),
         shape_of(documents.trust.records, config.radius),
@@ -115,7 +129,8 @@ class FolderProgramme:
         reread: Reads everything anew.
         now: What was read last.
         stops: Levers and revocations.
-        seeds: The drawing key; none where no plan is unannounced.
+        draws: Returns the drawing key; none where no plan is unannounced. Asked anew when everything is read anew.
+        reloaded: Called whenever everything was read anew.
         besides: Makes what goes on beside the drills of a plan; None if nothing does.
     """
 
@@ -123,9 +138,14 @@ class FolderProgramme:
     reread: Callable[[], Read]
     now: Read
     stops: Stops
-    seeds: Seeds | None = None
+    draws: Callable[[Read], Seeds | None] = lambda _read: None
     besides: Callable[[BookedPlan], Beside | None] = lambda _booked: None
+    reloaded: list[Callable[[], None]] = field(default_factory=list)
+    seeds: Seeds | None = field(init=False)
     _told: set[tuple[Path, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.seeds = self.draws(self.now)
 
     @property
     def means(self) -> Means:
@@ -139,6 +159,7 @@ class FolderProgramme:
 
     def inputs(self, now_ns: int, state: ScheduleState, drills: Sequence[DrillSummary]) -> Inputs:
         """Return all that is decided on but for what goes on in this process."""
+        self.stops.refresh()
         used: dict[str, int] = {}
         for drill in drills:
             used[drill.warrant] = used.get(drill.warrant, 0) + 1
@@ -208,6 +229,11 @@ class FolderProgramme:
         )
         return next((found.raw for found in looked if isinstance(found, WarrantFile) and found.digest == digest), None)
 
+    def stopped(self, warrant: str) -> str:
+        """Look at levers and revocations; return why a drill of a warrant is to be ended, empty if it is not."""
+        self.stops.refresh()
+        return self.stops.stopped(warrant)
+
     def beside(self, name: str) -> Beside | None:
         """Return what goes on beside the drills of a plan, or of a wave of it; None if nothing does."""
         for booked in self.now.book.plans.values():
@@ -228,11 +254,15 @@ class FolderProgramme:
     def reload(self) -> None:
         """Read everything anew. What is wrong stays as it was, and that is said."""
         try:
-            self.now = self.reread()
+            now = self.reread()
+            self.seeds = self.draws(now)
         except HaltdrillError as error:
             self.base.log.error("service.reload_failed", detail=str(error))  # noqa: TRY400 - foreseen
             return
+        self.now, self.stops.trust = now, now.documents.trust
         self._told.clear()
+        for reloaded in self.reloaded:
+            reloaded()
         self.base.log.info("service.reloaded", plans=len(self.now.book.plans), scheduled=len(self.now.book.scheduled))
         self.tell_wrong()
 
@@ -243,7 +273,7 @@ class FolderProgramme:
 
 
 def states_of(
-    read: Read, booked: BookedPlan, now_ns: int, drills: Sequence[DrillSummary], stops: Stops
+    read: Read, booked: BookedPlan, now_ns: int, drills: Sequence[DrillSummary], stops: Revocations
 ) -> Iterator[WarrantState]:
     """Yield how the warrant of each wave of a plan stands."""
     policy = read.documents.trust.policy

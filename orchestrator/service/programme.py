@@ -39,6 +39,10 @@ class Programme(Protocol):
         """Return the envelope of a warrant; None if it is not there any more."""
         ...
 
+    def stopped(self, warrant: str) -> str:
+        """Look at levers and revocations; return why a drill of a warrant is to be ended, empty if it is not."""
+        ...
+
     def beside(self, name: str) -> Beside | None:
         """Return what goes on beside the drills of a plan, or of a wave of it; None if nothing does."""
         ...

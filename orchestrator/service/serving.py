@@ -57,6 +57,7 @@ class Service:
     _twice: bool = False
     _reload: bool = False
     _lost: str = ""
+    _trouble: str = ""
 
     def end(self) -> None:
         """Start no more drills, and end once those that go on are over; said again, abort them now."""
@@ -121,18 +122,29 @@ class Service:
             self._reload = False
             self.programme.reload()
         self.turned()
+        self._stop_what_is_stopped()
         now_ns = self.programme.means.clock.wall_ns()
         try:
             wake_ns = doer.do(ending=self._ending_ns is not None)
             self._warn(store, now_ns)
         except JournalError as error:
-            # On a full disk what goes on may go on, and nothing new begins.
-            self.programme.means.log.error("service.journal_failed", detail=str(error))  # noqa: TRY400 - foreseen
+            # On a full disk what goes on may go on, and nothing new begins. It is tried often, and said once.
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                self.programme.means.log.error("service.journal_failed", detail=self._trouble)  # noqa: TRY400 - foreseen
             return min(RETRY_S, self.look_s)
+        self._trouble = ""
         left_s = self.look_s if wake_ns is None else (wake_ns - now_ns) / 1e9
         if self._ending_ns is not None:
             left_s = min(left_s, (self._drained_ns() - self.programme.means.clock.boot_ns()) / 1e9)
         return min(self.look_s, max(0.0, left_s))
+
+    def _stop_what_is_stopped(self) -> None:
+        """Abort what a lever or a revocation ends, also one that nobody could send."""
+        for job in self.jobs.going if self.jobs is not None else ():
+            why = self.programme.stopped(job.running.warrant)
+            if why:
+                job.running.abort(why)
 
     def _warn(self, store: JournalStore, now_ns: int) -> None:
         """Say what runs out, once for each state of it."""

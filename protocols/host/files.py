@@ -68,7 +68,7 @@ def _check_kind(path: Path, status: os.stat_result, *, private: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError("is not a regular file", where=str(path))
     if private and status.st_mode & _OTHERS:
-        raise ConfigError("others can read this private key", where=str(path), remedy=f"chmod 600 {path}")
+        raise ConfigError("others can read it, and it holds a secret", where=str(path), remedy=f"chmod 600 {path}")
 
 
 def read_private(path: Path) -> bytes:

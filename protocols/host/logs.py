@@ -25,7 +25,7 @@ from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
 from protocols.ids import format_utc
 
-__all__ = ["FilteringBoundLogger", "bound", "close", "configure", "get_logger", "redact"]
+__all__ = ["FilteringBoundLogger", "bound", "close", "configure", "get_logger", "redact", "reopen"]
 
 REDACTED = "[redacted]"
 
@@ -42,8 +42,17 @@ class _File:
     """A log file without a buffer of its own, so that a line that failed cannot come up again later."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("ab", buffering=0)
         self._torn = False
+
+    def reopen(self) -> None:
+        try:
+            fresh = self._path.open("ab", buffering=0)
+        except OSError:
+            return  # better into the old one than nowhere
+        self._file.close()
+        self._file, self._torn = fresh, False
 
     def write(self, text: str) -> None:
         data = text.encode(errors="backslashreplace")
@@ -147,6 +156,12 @@ def close() -> None:
     structlog.reset_defaults()
     while _opened:
         _opened.pop().close()
+
+
+def reopen() -> None:
+    """Open the log file anew, after it was rotated: lines go to its path again. Where that fails, to the old one."""
+    for file in _opened:
+        file.reopen()
 
 
 def bound(**fields: object) -> AbstractContextManager[None]:

@@ -1,8 +1,8 @@
 """What ten days of a service with twenty overlapping plans leave behind: memory, descriptors, tasks, threads.
 
 The real service and the real orchestrator on virtual time, a journal on a disk, scripted sites. Every plan is due
-every twelve hours, a minute after the one before it, so that up to eight drills go on at once; two plans share each
-site. Sites and their connections are made anew each day, so that what grows is the service's.
+every twelve hours, five at a time and the next five a minute later, so that five drills go on at once; two plans share
+each site. Sites and their connections are made anew each day, so that what grows is the service's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests.virtual import run_virtual
 DAY_S = 86_400.0
 PLANS = 20
 DAYS = 10
-HOLD_S = 120.0
+HOLD_S = 30.0
+AT_ONCE = 5
 
 _NOTE = """\
 the first day is the floor: it has everything in memory that there is once
@@ -99,7 +100,9 @@ def plans_of(stage: ServiceStage, count: int) -> list[PlannedWarrant]:
             challenge_s=2.0,
         )
         made.append(
-            planned(stage.fleet, Schedule(cron=f"{number % 60} */12 * * *", timezone="UTC"), warrant, grace_s=7_200.0)
+            planned(
+                stage.fleet, Schedule(cron=f"{number // AT_ONCE} */12 * * *", timezone="UTC"), warrant, grace_s=7_200.0
+            )
         )
     return made
 

@@ -76,3 +76,33 @@ def test_what_keeps_an_agents_site_safe_is_in_its_unit() -> None:
     """The work outlives the agent, and the agent has time to restore its site."""
     text = (FOLDER / "haltdrill-agent@.service").read_text().splitlines()
     assert {"KillMode=process", "Delegate=yes", "TimeoutStopSec=5min", "Restart=always"} <= set(text)
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_a_program_finds_what_it_needs_in_what_its_unit_leaves_of_proc(unit: Path) -> None:
+    """With /proc mounted as the unit has it, the clock and the guard of children work."""
+    settings = dict(line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line and line[0] != "#")
+    options = {"invisible": "hidepid=invisible", "default": "hidepid=off"}[settings.get("ProtectProc", "default")]
+    options += ",subset=pid" if settings.get("ProcSubset") == "pid" else ""
+    needs = (
+        "from protocols.host.clock import SystemClock; from orchestrator.runtime.leash_guard import chase;"
+        " print(SystemClock().boot_id, chase(b'X=Y'))"
+    )
+    script = f'mount -t proc -o {options} proc /proc && exec {sys.executable} -c "{needs}"'
+    ended = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "--", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=FOLDER.parents[1],
+    )
+    if "Operation not permitted" in ended.stderr and "unshare" in ended.stderr:
+        pytest.skip("namespaces may not be made here")
+    assert ended.returncode == 0, ended.stderr
+    assert "False" in ended.stdout
+
+
+def test_a_service_that_is_told_to_end_keeps_its_broker_until_its_drills_are_over() -> None:
+    """Systemd would else end the broker and the notifier with it."""
+    assert "KillMode=mixed" in (FOLDER / "haltdrill.service").read_text().splitlines()

@@ -60,10 +60,10 @@ def run(script: str, folder: Path, env: dict[str, str], timeout_s: float) -> tup
 
 def test_every_block_is_known() -> None:
     """A new block in the README needs a test: none is left to rot."""
-    assert len(SHELL) == 7
+    assert len(SHELL) == 8
     assert len(TEXTS) == 4
     assert len(YAML) == 1
-    assert len(BLOCKS) == 12
+    assert len(BLOCKS) == 13
 
 
 def test_the_two_commands_exist() -> None:
@@ -81,8 +81,10 @@ def test_the_walk_through_works(tmp_path: Path) -> None:
     # Only here: the drill of the example takes its time, and the port may be taken.
     script = "\n".join(SHELL[1:]).replace("--sites 2", f"--sites 2 --port {free_port()}")
     script = script.replace("pkill -f my-fleet/", f"pkill -f {tmp_path}/my-fleet/")
-    code, printed = run(script, tmp_path, env, timeout_s=120)
+    script = script.replace("=deploy/scenarios", f"={ROOT}/deploy/scenarios")
+    code, printed = run(script, tmp_path, env, timeout_s=180)
     assert code == 0, printed
+    assert (tmp_path / "after-action" / "report.html").exists()
     assert "PASSED: 2 of 2 verified" in printed
     assert "verified" in printed.split("Check it yourself")[1]
 

@@ -52,8 +52,16 @@ def test_people_are_told_of_a_scheduled_drill_and_of_proofs_that_are_too_old(tmp
         assert "kept: told" in tried.out
         assert "nobody: not told: http://127.0.0.1:1/drills could not be reached" in tried.out
         until(fleet.all_work, "every site at work")
+        (fleet.layout.plans / "broken.yaml").write_text("name: broken\n")
         service = serving(fleet)
         until(lambda: "serving" in service.said(), "serving")
+        # Also what is said before the notifier is up is told; and its own file is no plan.
+        until(lambda: "attention" in {told["kind"] for told in notices(told)}, "the wrong plan told")
+        (wrong,) = [one["summary"] for one in notices(told) if one["kind"] == "attention"]
+        assert wrong.startswith("Plan cannot be used")
+        assert "broken.yaml" in wrong
+        assert "hooks.yaml" not in service.said()
+        (fleet.layout.plans / "broken.yaml").unlink()
         log = fleet.layout.folder / "drills" / "haltdrill.log"
         until(lambda: '"notify.started"' in log.read_text(), "the notifier follows")
         due_soon(plan, service)

@@ -137,3 +137,28 @@ def test_a_password_of_the_journal_is_nowhere(fleet: OwnFleet) -> None:
         ended = fleet.processes.run("serve", "--fleet", fleet.layout.folder)
     assert "hush-hush" not in ended.expect(3).said
     assert "127.0.0.1:1/drills" in ended.one_error()
+
+
+def test_a_lever_that_reached_nobody_and_a_plan_that_changed_count_for_the_one_that_takes_over(fleet: OwnFleet) -> None:
+    """What was read when it began to follow is old: stops in the folder and schedules are read when it leads."""
+    with fleet.configured('journal = "journal.sqlite"', 'journal = "journal-3.sqlite"'):
+        plan, leader = approved(fleet, "changed"), serving(fleet)
+        until(lambda: "serving" in leader.said(), "the first one serving")
+        follower = serving(fleet)
+        until(lambda: "following" in follower.said(), "the second one following")
+        due_soon(plan, follower)
+        plan.write_text(plan.read_text().partition("schedule:")[0])
+        key = fleet.layout.approver_key(DEFAULT_OWNERS[0])
+        engage = ("lever", "engage", "--reason", "smoke", "--key", key, "--fleet", fleet.layout.folder, "--no-wait")
+        port = next(line for line in fleet.layout.config.read_text().splitlines() if line.startswith("port"))
+        with fleet.configured(port, "port = 1"):
+            assert "NOT SENT" in fleet.processes.run(*engage).said
+        until(lambda: "service.stop_heard" in log_of(fleet), "the lever seen in the folder", 60)
+        leader.kill()
+        until(lambda: "serving" in follower.said(), "the follower serving")
+        # As many as when the first one began, before the plan had a schedule for a while.
+        assert follower.said().splitlines()[1] == leader.said().splitlines()[0]
+        follower.signal(signal.SIGTERM)
+        follower.end().expect(0)
+    for file in fleet.layout.stops.glob("*.json"):
+        file.unlink()

@@ -230,9 +230,9 @@ def test_anyone_checks_from_exported_notes_that_an_instant_was_drawn_fairly(tmp_
     assert "not chained" in changed.stderr
 
 
-def test_what_somebody_else_saw_must_be_in_the_notes(tmp_path: Path) -> None:
-    """A log with another commitment for the same window, or for one that no note has, is found."""
-    line = sl.ScheduleDrawn(
+def _drawn_line(commitment: str) -> sl.ScheduleDrawn:
+    """Return the line by which a commitment is made known."""
+    return sl.ScheduleDrawn(
         timestamp=format_utc(NOW_NS),
         level="info",
         program="orchestrator",
@@ -240,8 +240,13 @@ def test_what_somebody_else_saw_must_be_in_the_notes(tmp_path: Path) -> None:
         action="schedule.drawn",
         plan="monthly",
         name=f"monthly@{format_utc(BEGIN_NS)[:19]}Z",
-        commitment=digest_of(b"another"),
+        commitment=commitment,
     )
+
+
+def test_what_somebody_else_saw_must_be_in_the_notes(tmp_path: Path) -> None:
+    """A log with another commitment for the same window, or for one that no note has, is found."""
+    line = _drawn_line(digest_of(b"another"))
     seen = tmp_path / "seen.log"
     seen.write_text(line.model_dump_json(by_alias=True) + "\n")
     notes = _chain(tmp_path / "notes.jsonl")
@@ -250,3 +255,14 @@ def test_what_somebody_else_saw_must_be_in_the_notes(tmp_path: Path) -> None:
     (draw,) = json.loads(shown.output)["draws"]
     assert draw["fairness"] == "unfair"
     assert "written anew" in draw["problems"][0]
+
+
+def test_a_log_that_shows_nothing_is_no_witness(tmp_path: Path) -> None:
+    """A file without any commitment is refused, and a last line without its end is read."""
+    notes = _chain(tmp_path / "notes.jsonl")
+    shown = RUNNER.invoke(app_for([]), ["draws", str(notes), "--seen", "/etc/hostname"])
+    assert shown.exit_code == 2
+    assert "holds no commitment" in shown.stderr
+    line = _drawn_line(digest_of(b"another")).model_dump_json(by_alias=True)
+    (tmp_path / "seen.log").write_text(line)
+    assert RUNNER.invoke(app_for([]), ["draws", str(notes), "--seen", str(tmp_path / "seen.log")]).exit_code == 1

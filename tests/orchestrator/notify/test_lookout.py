@@ -12,6 +12,7 @@ from orchestrator.logbook import stopping_lines as st
 from orchestrator.notify.lookout import TELLING, Lookout
 from orchestrator.notify.notices import SITES_MAX, Notice, NoticeKind, Severity
 from protocols.controls import Control
+from protocols.ids import format_utc
 from protocols.logged import Level
 from tests.logs import Scenario, simulate
 
@@ -174,3 +175,45 @@ def test_what_is_remembered_has_a_bound() -> None:
     for number in range(1_000):
         lookout.take(lines[0].model_copy(update={"drill": f"20261128t070000z-quarterly-{number:06x}"}))
     assert len(lookout.drills) <= 256
+
+
+def test_what_fails_every_few_seconds_is_told_once_an_hour() -> None:
+    """A full disk is one notice, not seven hundred; another trouble is another one, and it is told again later."""
+    lookout = Lookout()
+
+    def failed(at_s: int, detail: str = "disk full") -> int:
+        line = sl.ServiceJournalFailed(
+            timestamp=format_utc(1_795_849_200_000_000_000 + at_s * 10**9),
+            level=Level.ERROR,
+            program="orchestrator",
+            message="failed",
+            action="service.journal_failed",
+            detail=detail,
+        )
+        return len(lookout.take(line))
+
+    assert [failed(at_s) for at_s in range(0, 3_600, 5)] == [1] + [0] * 719
+    assert failed(100, "the database is gone") == 1
+    assert failed(3_600) == 1
+
+
+def test_what_is_overdue_is_told_again_after_a_restart_only_when_it_changed() -> None:
+    """The service says at each start what is overdue; people are told when that is another, and once a day."""
+    lookout = Lookout()
+
+    def overdue(at_s: int, *sites: str) -> int:
+        cells = tuple(sl.CellOverdue(site=site, control=Control.PAUSE, age_s=9.0) for site in sites)
+        line = sl.CoverageOverdue(
+            timestamp=format_utc(1_795_849_200_000_000_000 + at_s * 10**9),
+            level=Level.WARNING,
+            program="orchestrator",
+            message="overdue",
+            action="coverage.overdue",
+            overdue=len(cells),
+            sites=len(cells),
+            max_age_s=1.0,
+            oldest=cells,
+        )
+        return len(lookout.take(line))
+
+    assert [overdue(0, "a"), overdue(60, "a"), overdue(90, "a", "b"), overdue(90_000, "a")] == [1, 0, 1, 1]

@@ -15,7 +15,7 @@ from orchestrator.notify.delivery import UndeliveredError
 from orchestrator.notify.lookout import TELLING, TELLING_LINES
 from orchestrator.notify.notices import Notice, NoticeKind
 from orchestrator.notify.notifier import Notifier
-from orchestrator.notify.outbox import QUEUE_MAX, Outbox, read_outbox, write_outbox
+from orchestrator.notify.outbox import QUEUE_MAX, Outbox, lock_outbox, read_outbox, write_outbox
 from orchestrator.notify.spec import CommandSpec, HooksFile, HookSpec, RetrySpec
 from protocols.errors import ConfigError
 from protocols.host.clock import SystemClock
@@ -68,7 +68,7 @@ class Rig:
             hooks=hooks, gather_s=0.0, retry=RetrySpec(attempts=self.attempts, first_s=0.001, max_s=0.002)
         )
         outbox = read_outbox(self.folder / "state.json")
-        lines: LineFile[TELLING_LINES] = LineFile(self.log, TELLING, TELLING_LINES)
+        lines: LineFile[TELLING_LINES] = LineFile(self.log, TELLING, TELLING_LINES, to_the_end=True)
         if outbox.mark is not None:
             lines.go_to(outbox.mark)
         configure("notifier", path=self.folder / "own.log", json=True)
@@ -194,3 +194,38 @@ def test_a_state_that_is_none_is_refused_and_kept(tmp_path: Path) -> None:
     assert path.read_text() == '{"v": 2}'
     write_outbox(path, Outbox())
     assert read_outbox(path) == Outbox()
+
+
+async def test_a_log_that_is_rotated_is_read_to_its_end(tmp_path: Path) -> None:
+    """Lines that were written between the last look and the renaming are told, and then those of the new file."""
+    rig = Rig(tmp_path, {"all": Friend()})
+    lines = write(rig.log, Scenario(sites=2, faults=0.0))
+    rig.log.write_text("".join(lines[:5]))
+    notifier = rig.make()
+    await notifier.look()
+    with rig.log.open("a") as file:
+        file.writelines(lines[5:])
+    rig.log.rename(tmp_path / "haltdrill.log.1")
+    await notifier.look()
+    write(rig.log, Scenario(sites=2, faults=0.0, seed=2))
+    await notifier.look()
+    close()
+    told = [notice.kind for notice in notifier.outbox.waiting["all"]]
+    assert told == [NoticeKind.STARTED, NoticeKind.ENDED] * 2
+
+
+def test_two_notifiers_do_not_tell_everything_twice(tmp_path: Path) -> None:
+    """The second one at the same state is refused until the first is gone."""
+    unlock = lock_outbox(tmp_path / "state.json")
+    with pytest.raises(ConfigError, match="another notifier"):
+        lock_outbox(tmp_path / "state.json")
+    unlock()
+    lock_outbox(tmp_path / "state.json")()
+
+
+@pytest.mark.parametrize("mark", ['{"head":"zz","offset":0,"number":0}', '{"head":"","offset":-1,"number":0}'])
+def test_a_mark_that_is_none_is_one_clear_error(tmp_path: Path, mark: str) -> None:
+    """A state that was edited is no reason for a traceback."""
+    (tmp_path / "state.json").write_text('{"v":1,"mark":' + mark + "}")
+    with pytest.raises(ConfigError):
+        read_outbox(tmp_path / "state.json")

@@ -127,6 +127,24 @@ def _wrong_instant(notes: Notes) -> Notes:
     return [*notes[:4], (revealed, notes[4][1])]
 
 
+def _late_key(notes: Notes) -> Notes:
+    return [notes[1], *notes[2:], (notes[0][0], END_NS + 2 * 10**9)]
+
+
+def _second(notes: Notes) -> Notes:
+    again = notes[2][0].model_copy(update={"use": 2})
+    return [*notes[:4], (again, notes[3][1] + 10**9), *notes[4:]]
+
+
+def _other_warrant(notes: Notes) -> Notes:
+    starting = notes[2][0].model_copy(update={"warrant": digest_of(b"another")})
+    return [*notes[:2], (starting, notes[2][1]), *notes[3:]]
+
+
+def _afterwards(notes: Notes) -> Notes:
+    return [*notes[:2], (notes[2][0], END_NS), *notes[4:]]
+
+
 def _told(notes: Notes) -> Notes:
     return [*notes[:4], (notes[4][0], END_NS - 1)]
 
@@ -143,6 +161,10 @@ def _told(notes: Notes) -> Notes:
         (_elsewhen, "by another instant"),
         (_wrong_instant, "another instant follows"),
         (_told, "before its window was over"),
+        (_late_key, "was not noted before"),
+        (_second, "a second drill was begun"),
+        (_other_warrant, "under another warrant"),
+        (_afterwards, "when its window was over"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -160,6 +182,14 @@ def test_notes_that_were_written_anew_are_found_by_whoever_saw_the_commitment() 
     assert "written anew" in found.problems[0]
     book = DrawBook()
     assert "is in no note" in book.missing([(MOMENT, digest_of(b"x"))])[0]
+
+
+def test_what_is_begun_without_a_commitment_is_found() -> None:
+    """A drill at an instant that nobody drew does not pass by having no draw at all."""
+    book = DrawBook()
+    for note, at_ns in [drawn()[0], *drawn()[2:4]]:
+        book.take(note, at_ns)
+    assert "no seed had been committed to" in book.missing([])[0]
 
 
 def test_a_key_that_is_younger_than_the_warrant_is_remarked_on() -> None:

@@ -74,6 +74,7 @@ class TestProgramme:
     held_off: str = ""
     drills_at_once_max: int = 8
     reloads: int = 0
+    stops: dict[str, str] = field(default_factory=dict)
     out: list[RunsOut] = field(default_factory=list)
 
     def inputs(self, now_ns: int, state: ScheduleState, drills: Sequence[DrillSummary]) -> Inputs:
@@ -91,6 +92,9 @@ class TestProgramme:
 
     def warrant(self, digest: str) -> bytes | None:
         return next((plan.raw for plan in self.plans if plan.digest == digest), None)
+
+    def stopped(self, warrant: str) -> str:
+        return self.stops.get(warrant, "")
 
     def beside(self, name: str) -> Beside | None:
         return None
