@@ -91,6 +91,7 @@ class Director:
     _deciding: set[asyncio.Task[None]] = field(default_factory=set)
     _ends_s: float = 0.0
     _busy_s: float = 0.0
+    _turning: asyncio.Lock = field(default_factory=asyncio.Lock)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -136,7 +137,8 @@ class Director:
     async def _rest_if_idle(self) -> None:
         """Let the sites' parties rest while no drill goes on: a thousand of them, idle, cost more than all else."""
         if self.fleet.awake and not self.drills.going and self.now_s - self._busy_s > REST_AFTER_S:
-            await self.fleet.rest()
+            async with self._turning:
+                await self.fleet.rest()
         elif self.drills.going:
             self._busy_s = self.now_s
 
@@ -290,9 +292,10 @@ class Director:
     async def _wake(self) -> None:
         """Let the sites' parties run, if they rest."""
         self._busy_s = self.now_s
-        if not self.fleet.awake:
-            self.fleet.wake()
-            await asyncio.sleep(SETTLE_S)
+        async with self._turning:
+            if not self.fleet.awake:
+                self.fleet.wake()
+                await asyncio.sleep(SETTLE_S)
 
     async def _fault(self, effect: Effect, cause: str) -> None:
         await self._wake()
@@ -367,12 +370,14 @@ class Director:
         self._happened("every drill is aborted" if done else "there is no drill to abort", cause, done=done)
 
     async def _lever(self, effect: Effect, cause: str) -> None:
+        await self._wake()
         owner = effect.lever or ""
         if self._answers(owner, "engage the lever", cause):
             self.drills.lever(owner, cause)
             self._happened(f"{owner} engages the safety lever", cause)
 
     async def _revoke(self, effect: Effect, cause: str) -> None:
+        await self._wake()
         word = effect.revoke
         assert word is not None  # noqa: S101 - it was chosen by that
         if self._answers(word.owner, f"revoke {word.drill}", cause):

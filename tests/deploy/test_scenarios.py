@@ -31,3 +31,12 @@ def test_played_as_expected_every_objective_is_met_and_the_record_is_the_same_ag
     assert all(one.yes is not None for one in report.assessment.answers)
     page = render_page(report, results_of(done))
     assert all(drill.title.replace("'", "&#x27;") in page for drill in scenario.drills)
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_scenario_has_its_guide(path: Path) -> None:
+    """A facilitator with no programming is led through it."""
+    guide = path.with_suffix(".md").read_text()
+    scenario = load_scenario(path)
+    assert scenario.title in guide
+    assert all(len(line) <= 120 for line in guide.splitlines())

@@ -17,7 +17,7 @@ from orchestrator.tabletop.playing import Played, play
 from orchestrator.tabletop.spec import Decision
 from protocols.errors import JournalError
 from tests.log_checks import checked_log
-from tests.orchestrator.tabletop.made import scenario
+from tests.orchestrator.tabletop.made import TEXT, scenario
 
 
 @cache
@@ -174,3 +174,19 @@ def test_an_approver_who_cannot_be_reached_keeps_a_drill_from_beginning() -> Non
         "pause does not begin: 1 more owners must approve it first",
     ]
     assert after_action(found).drills[0].drill is None
+
+
+@pytest.mark.parametrize("stop", ["lever: operations", "revoke: {drill: second, owner: operations}"])
+def test_a_stop_is_heard_by_sites_that_rest(stop: str) -> None:
+    """Long after a drill a lever or a revocation is still taken in: a drill that is begun then is refused."""
+    second = TEXT[TEXT.index("  - name: pause\n    title") : TEXT.index("injects:")]
+    second = second.replace("name: pause\n    title: A pause", "name: second\n    title: Another pause")
+    later = (
+        "  - name: late\n    at_s: 400\n    text: Much later.\n    effects:\n"
+        f"      - {stop}\n      - begin: second\ndecisions:\n"
+    )
+    made = scenario(
+        ("ends_at_s: 400", "ends_at_s: 700"), ("injects:\n", second + "injects:\n"), ("decisions:\n", later)
+    )
+    result = results_of(play(made, log=checked_log("mocksite")))["second"]
+    assert {site.result.verdict.value for site in result.steps[0].sites} == {"refused"}
