@@ -31,15 +31,8 @@ HOURLY_S, DAILY_S = 3_600.0, 23 * 3_600.0
 TOLD_MAX = 512
 """How much that is about no drill is remembered, lest it be told again and again."""
 
-TELLING_LINES = (
-    ln.Opened
-    | ln.Changed
-    | ln.Judged
-    | ln.Aborted
-    | ln.Closed
-    | st.ConditionBreached
-    | sl.CoverageOverdue
-    | sl.ScheduleSkipped
+Attention = (
+    sl.ScheduleSkipped
     | sl.ScheduleNotStarted
     | sl.ServiceDrillFailed
     | sl.ServiceJournalFailed
@@ -52,6 +45,11 @@ TELLING_LINES = (
     | sl.ServiceBesideFailed
     | sl.ServiceStopUnkept
     | sl.ServiceStopsUnreadable
+)
+"""What is about no drill that went wrong, or what keeps drills from happening."""
+
+TELLING_LINES = (
+    ln.Opened | ln.Changed | ln.Judged | ln.Aborted | ln.Closed | st.ConditionBreached | sl.CoverageOverdue | Attention
 )
 TELLING: TypeAdapter[TELLING_LINES] = TypeAdapter(Annotated[TELLING_LINES, Field(discriminator="action")])
 """Reads a line that may lead to a notice."""
@@ -294,22 +292,6 @@ class Lookout:
             demo=drilled.demo,
         )
 
-
-Attention = (
-    sl.ScheduleSkipped
-    | sl.ScheduleNotStarted
-    | sl.ServiceDrillFailed
-    | sl.ServiceJournalFailed
-    | sl.ServiceStopHeard
-    | sl.PlanWrong
-    | sl.WarrantRunsOut
-    | sl.ServiceReloadFailed
-    | sl.ServiceFilesFailed
-    | sl.ServiceOverdueFailed
-    | sl.ServiceBesideFailed
-    | sl.ServiceStopUnkept
-    | sl.ServiceStopsUnreadable
-)
 
 _HEADS: dict[type[Line], str] = {
     sl.ScheduleSkipped: "Scheduled drill skipped",
