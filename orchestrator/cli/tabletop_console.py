@@ -241,7 +241,8 @@ def facilitated(scenario: Scenario, *, seed: int | None, pace: float, screen: Co
             if line is None:
                 continue
             if not line:
-                break  # the end of what is typed: the exercise plays on to its end by itself
+                console.say("Nothing more is typed: it plays on to its end at this pace; Ctrl-C ends it.", "yellow")
+                break
             console.command(line)
         thread.join()
     except KeyboardInterrupt:
